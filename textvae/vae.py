@@ -12,7 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.encoder_tokenizer import EncoderTokenizer
-from textvae.data.labels import require_label_per_text, require_model_labels
+from textvae.data.labels import (
+    list_label_names,
+    require_label_per_text,
+    require_model_labels,
+)
 from textvae.data.row_report import answer_non_blank, find_texts
 from textvae.data.texts import (
     describe,
@@ -1128,6 +1132,12 @@ def _drop_blanks_with_labels(
             f"got {len(listed)} texts and {len(classes)} labels; expected one label for each text."
         )
     rows = find_texts(listed)
+    names = list_label_names(classes)
+    for row in rows:
+        if not names[row]:
+            raise DataError(
+                f"text {row} ({listed[row]!r}) has no label; add one or leave the text out."
+            )
     return rows, _select(listed, rows), [classes[row] for row in rows]
 
 

@@ -145,6 +145,7 @@ def test_fish_describes_verbs_and_options(capsys):
     main(["completion", "fish"])
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("complete -c textvae ") for line in lines)
+    assert not [line for line in lines if "%(" in line]
     assert all(line.replace("\\'", "").count("'") % 2 == 0 for line in lines)
     assert any(" -a generate -d 'Sample latents" in line for line in lines)
     assert any("from generate' -l temperature -r " in line for line in lines)

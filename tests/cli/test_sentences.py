@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.tiny_run import SENTENCES
+from tests.tiny_run import SENTENCES, train_tiny
 from textvae.cli.main import main
 from textvae.vae import TextVAE
 
@@ -233,3 +233,56 @@ def test_wrong_input_is_refused(tiny_run, tmp_path, monkeypatch, capsys, words, 
     assert message in shown.err
     assert not shown.out.strip()  # a blank line for each blank row
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
+
+
+def test_the_later_rows_of_a_file_have_noise_of_their_own(ask, tiny_run, tmp_path, monkeypatch):
+    """Rows are answered in parts, and each part is sampled with a seed of its own."""
+    monkeypatch.setattr("textvae.cli.input._ROWS_PER_ANSWER", 10)
+    file = tmp_path / "same.txt"
+    file.write_text(f"{A}\n" * 20)
+    sample = ["--temperature", "3", "--seed", "3"]
+    texts = [row["text"] for row in ask("reconstruct", str(file), *sample)]
+    assert texts[:10] != texts[10:]
+    assert texts == [row["text"] for row in ask("reconstruct", str(file), *sample)]
+    vae = TextVAE.from_pretrained(tiny_run, "cpu")
+    assert texts[:10] == vae.reconstruct([A] * 10, temperature=3.0, seed=3)
+
+
+def test_columns_may_be_named_by_their_numbers(ask, tmp_path):
+    """In a table with a header, too."""
+    file = tmp_path / "pairs.tsv"
+    file.write_text(f"one\tother\ttwo\n{A}\tx\t{B}\n")
+    by_name = ask("interpolate", "--file", str(file), "--column", "one", "--column", "two")
+    numbers = ["--column", "1", "--column", "3", "--header"]
+    assert ask("interpolate", "--file", str(file), *numbers) == by_name
+
+
+def test_a_folder_of_text_files_has_tabs_between_its_sentences(ask, tmp_path):
+    """As a single text file has."""
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "a.txt").write_text(f"{A}\t{B}\n")
+    records = ask("interpolate", "--file", str(tmp_path / "rows"), "--steps", "3")
+    assert [record["text"] for record in records] == [
+        record["text"] for record in ask("interpolate", A, B, "--steps", "3")
+    ]
+
+
+def test_kept_white_space_is_kept_in_every_sentence_of_a_row(tiny_run, tmp_path, capsys):
+    """A cell is read as it is, if the run was trained so."""
+    folder = tmp_path / "kept"
+    train_tiny(folder, data={"white_space": "keep"}, training={"steps": 1, "warmup_steps": 0})
+    file = tmp_path / "pairs.csv"
+    file.write_text('first,second\n"  a man","  a dog"\n')
+    capsys.readouterr()
+    assert main(["interpolate", str(folder), "--file", str(file), "--steps", "2", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert record["sentences"] == ["  a man", "  a dog"]
+
+
+@pytest.mark.parametrize(("option", "short"), [("--n", "-n"), ("--k", "-k")])
+def test_a_short_option_with_two_dashes_is_answered_with_the_short_one(capsys, option, short):
+    """In Python, the option is `n=` and `k=`."""
+    verb = "generate" if short == "-n" else "neighbors"
+    with pytest.raises(SystemExit, match="2"):
+        main([verb, "run", option, "4"])
+    assert f"did you mean {short!r}?" in capsys.readouterr().err

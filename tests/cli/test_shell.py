@@ -104,6 +104,12 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("unit", ["aggregate", "posterior", "prior"])
+def test_an_option_may_have_a_value_that_only_one_verb_has(say, unit):
+    """`traverse` and `vary` have other units."""
+    assert say(f"set unit {unit}") == (0, [], [])
+
+
 @pytest.mark.parametrize("line", WRONG, ids=ascii)
 def test_an_error_does_not_end_the_session(say, line):
     """The error is one line that names the line; the next line is answered, and the code is 2."""

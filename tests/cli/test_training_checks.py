@@ -2,7 +2,7 @@
 
 import pytest
 
-from textvae.cli.training_checks import check_overrides
+from textvae.cli.training_checks import check_overrides, is_setting
 from textvae.errors import ConfigError
 from textvae.settings.presets import read_preset
 
@@ -27,6 +27,22 @@ def test_overrides_are_checked_together_with_the_file_that_they_change(tmp_path)
     with pytest.raises(ConfigError, match="because nothing is pushed"):
         check_overrides(overrides)
     check_overrides(overrides, write(tmp_path, "training: {push_to_hub: true}"))
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("training.steps=3", True),
+        ("objective=language_model", True),
+        ("epochs=3", True),
+        ("year=2020/*.txt", False),
+        ("https://host/data.txt?download=true", False),
+        ("captions", False),
+    ],
+)
+def test_a_setting_is_told_from_a_corpus_with_an_equals_sign_in_its_name(word, expected):
+    """Folders are called so where data is partitioned, and addresses have queries."""
+    assert is_setting(word) is expected
 
 
 @pytest.mark.parametrize(

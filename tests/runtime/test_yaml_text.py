@@ -38,6 +38,8 @@ def test_an_empty_file_has_no_content(tmp_path):
         (BOMB, "has more than 100,000 values, with aliases expanded"),
         (f"a: 1\nb: {'[' * 100_000}\n", "line 2: is nested more than 50 levels deep"),
         (f"a: {'9' * 5000}\n", "line 1: a number has 5,000 digits"),
+        ("a: 1\nb: 010\n", "line 2: YAML reads '010' as a number of another base"),
+        ("a: 1:30\n", "line 1: YAML reads '1:30' as a number of another base"),
         (f"a: 0x{'f' * 5000}\n", "line 1: a number has 5,002 digits"),
         ('a: 1\nb: "\\0"\n', "line 2: '\\x00' contains a NUL"),
         ('a: "\\ud800"\n', "half of a surrogate pair"),

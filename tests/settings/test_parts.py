@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 
+from tests.tiny_run import train_tiny
+from textvae.errors import ConfigError
 from textvae.model.decoders import DECODERS
 from textvae.model.encoders import ENCODERS
+from textvae.model.posteriors import POSTERIORS
+from textvae.model.priors import PRIORS
 from textvae.objective.techniques import TECHNIQUES
 from textvae.settings.reading import read_settings
+from textvae.settings.reference import DEFAULT_KINDS
 
 
 def encoder(*overrides, base=None):
@@ -132,3 +137,55 @@ def test_switching_a_technique_on_keeps_its_settings():
         None, ["objective.techniques.target_kl.nats=3", "objective.techniques.target_kl=on"]
     )
     assert settings.objective.techniques["target_kl"].nats == 3
+
+
+def test_settings_without_a_kind_are_those_of_the_first_kind():
+    """Another kind replaces them, as if the kind had been named."""
+    tables: dict[str, Any] = {
+        "encoder": ENCODERS,
+        "decoder": DECODERS,
+        "posterior": POSTERIORS,
+        "prior": PRIORS,
+    }
+    assert {part: next(iter(table)) for part, table in tables.items()} == DEFAULT_KINDS
+    base = {"model": {"decoder": {"hidden": 512}}}
+    changed = read_settings(base=base, overrides=["model.decoder.kind=gru"]).model.decoder
+    assert changed == read_settings(overrides=["model.decoder.kind=gru"]).model.decoder
+    same = read_settings(base=base, overrides=["model.decoder.kind=lstm"]).model.decoder
+    assert same.model_dump()["hidden"] == 512
+
+
+@pytest.mark.parametrize("architecture", ["fnet", "t5", "xlnet"])
+def test_an_architecture_that_does_not_encode_texts_is_refused(tmp_path, architecture):
+    """Its states depend on padding, or it is no encoder; nothing is written."""
+    settings = {"kind": "transformer", "architecture": architecture, "hidden": 16, "heads": 2}
+    with pytest.raises(ConfigError, match=r"model\.encoder\.architecture"):
+        train_tiny(tmp_path / "run", model={"encoder": settings})
+    assert not (tmp_path / "run").exists()
+
+
+def test_text_of_a_part_is_taken_as_it_is_written():
+    """A name may look like a number, or have a sign that begins a comment in YAML."""
+    settings = read_settings(
+        overrides=[
+            "model.encoder.vectors=my #1.vec",
+            "model.decoder.kind=pretrained",
+            "model.decoder.name=12345",
+            "model.decoder.revision=1.0",
+        ]
+    )
+    decoder = settings.model.decoder.model_dump()
+    assert settings.model.encoder.model_dump()["vectors"] == "my #1.vec"
+    assert (decoder["name"], decoder["revision"]) == ("12345", "1.0")
+
+
+def test_a_prefix_that_is_not_used_needs_no_positions():
+    """Only the conditioning `prefix` takes some."""
+    overrides = [
+        "model.decoder.kind=transformer",
+        "model.decoder.positions=140",
+        "data.max_tokens=138",
+    ]
+    read_settings(overrides=[*overrides, "model.conditioning=[embedding,output]"])
+    with pytest.raises(ConfigError, match="which need 144"):
+        read_settings(overrides=overrides)

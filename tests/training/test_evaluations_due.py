@@ -25,7 +25,8 @@ def list_evaluation_steps(schedule, steps):
 
 
 @pytest.mark.parametrize(
-    ("steps", "evaluations"), [(100, 8), (49, 7), (1000, 3), (10, 10), (97, 13)]
+    ("steps", "evaluations"),
+    [(100, 8), (49, 7), (1000, 3), (10, 10), (97, 13), (100, 100), (50, 50)],
 )
 def test_a_bounded_run_is_evaluated_as_often_as_set(steps, evaluations):
     """The evaluations are evenly spread, and the last is at the end."""

@@ -335,3 +335,33 @@ def test_a_run_that_was_interrupted_in_its_refit_is_trained_longer(tmp_path):
     assert not any(torch.equal(before[name], after[name]) for name in decoder)
     log = json.loads((run / "training.json").read_text())
     assert log["steps"] == 80
+
+
+def test_the_kept_step_of_an_extension_without_gain_is_that_of_the_kept_model(tmp_path):
+    """The checkpoint that it restarts from is called after the last step of the first run."""
+
+    class EarlyTrainer(VAETrainer):
+        """Takes no step after the sixth for the best."""
+
+        def _determine_best_metric(self, metrics, trial):
+            late = self.state.global_step > 6
+            return False if late else super()._determine_best_metric(metrics, trial)
+
+    options = {"objective": {"techniques": {"target_kl": "off"}}, "trainer": EarlyTrainer}
+    train_tiny(tmp_path / "run", **options)
+    first = json.loads((tmp_path / "run" / "training.json").read_text())
+    before = read_weights(tmp_path / "run")
+    textvae.train(
+        output=tmp_path / "run",
+        resume=True,
+        device="cpu",
+        training={"steps": 18},
+        trainer=EarlyTrainer,
+    )
+    after = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert all(
+        before[name].equal(weight) for name, weight in read_weights(tmp_path / "run").items()
+    )
+    keys = ("best_step", "kept_step", "kept_learning_rate")
+    assert [after[key] for key in keys] == [first[key] for key in keys]
+    assert first["kept_step"] == 6

@@ -15,14 +15,17 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 
 import textvae
 from tests.tiny_run import SENTENCES, SETTINGS, train_tiny, write_corpus
+from textvae.data.tokenization import encode_batch
 from textvae.errors import CheckpointError, ConfigError, OutputError, TrainingError
 from textvae.inference.checkpoint import load_bundle
 from textvae.runs.run import Run
 from textvae.training import checkpoints
 from textvae.training.fit import build_trainer
+from textvae.vae import TextVAE
 
 ARGUMENTS = [
     "data.held_out=0.1",
@@ -283,6 +286,52 @@ def test_a_lowercased_corpus_gives_a_tokenizer_that_lowercases(tmp_path):
     """The tokenizer keeps the case and the Unicode form of the corpus."""
     vae = train_tiny(tmp_path / "run", data={"lowercase": True})
     assert (vae.encode("A Man Rides A Wave.") == vae.encode("a man rides a wave.")).all()
+
+
+def test_a_lowercased_corpus_makes_the_tokenizer_of_another_run_lowercase(tiny_run, tmp_path):
+    """Texts that are read later are normalized as the corpus was, and otherwise as before."""
+    data = {**SETTINGS["data"], "lowercase": True}
+    training = {**SETTINGS["training"], "steps": 1, "warmup_steps": 0}
+    corpus = [sentence.title() for sentence in SENTENCES]
+    options: dict[str, Any] = {"init": tiny_run, "device": "cpu"}
+    run = tmp_path / "run"
+    vae = textvae.train(corpus, output=run, data=data, training=training, **options)
+    ids = encode_batch(vae.tokenizer, [SENTENCES[0], SENTENCES[0].upper()])
+    assert ids[0] == ids[1]
+    before = TextVAE.from_pretrained(tiny_run, "cpu").tokenizer
+    assert ids[0] == encode_batch(before, SENTENCES[:1])[0]
+
+
+def test_an_error_of_something_else_than_the_run_is_not_blamed_on_it(tmp_path):
+    """A tracker may lose its connection, and a callback may read a file of its own."""
+
+    class Failing(TrainerCallback):  # type: ignore[misc]
+        def __init__(self, error):
+            self.error = error
+
+        def on_step_end(self, *arguments, **options):
+            raise self.error
+
+    gone = FileNotFoundError(errno.ENOENT, "No such file or directory", "/nonexistent/my.txt")
+    for number, error in enumerate((ConnectionError("tracker: connection refused"), gone)):
+        with pytest.raises(type(error)):
+            train_tiny(tmp_path / f"run{number}", callbacks=[Failing(error)])
+
+
+def test_the_advice_for_a_loss_that_is_not_a_number_can_be_followed(tmp_path):
+    """It names the rates that are set, and clipping only as it is."""
+    training = {
+        **SETTINGS["training"],
+        "max_grad_norm": 0,
+        "decoder_learning_rate": 1e30,
+        "steps": 30,
+        "logging_steps": 1,
+    }
+    with pytest.raises(TrainingError) as caught:
+        train_tiny(tmp_path / "run", training=training)
+    message = str(caught.value)
+    assert "training.decoder_learning_rate (now 1e+30)" in message
+    assert "or clip the gradients with training.max_grad_norm=20" in message
 
 
 def test_settings_from_python_are_kept_next_to_a_named_corpus(tmp_path):

@@ -1,6 +1,7 @@
 """Attributes, edits and analogies: the arithmetic, what is saved, and what is refused."""
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from tests.tiny import DECODER_SETTINGS, SENTENCES, tiny_model, tiny_vae
-from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.errors import CheckpointError, ConfigError, DataError, ShapeError
 from textvae.uses.attribute import cross_validate, fit_attribute
 from textvae.vae import TextVAE
 
@@ -70,6 +71,27 @@ def test_an_analogy_of_a_text_with_itself_is_the_reconstruction(vae):
     assert vae.analogy(a, a, c) == vae.reconstruct(c)[0]
     assert vae.analogy(a, b, a) == vae.reconstruct(b)[0]
     assert vae.analogy(a, b, c, strength=0) == vae.reconstruct(c)[0]
+
+
+def test_a_direction_of_another_size_is_refused(vae):
+    """It would be broadcast, or end in an error of torch."""
+    attribute = vae.fit_attribute(SENTENCES, LABELS)
+    for size in (1, 7):
+        with pytest.raises(ShapeError, match=rf"the direction has the shape \({size},\)"):
+            vae.edit(SENTENCES, replace(attribute, direction=torch.ones(size)))
+
+
+def test_a_missing_label_is_named_by_the_place_of_its_text(vae):
+    """Blank texts count, although they are left out."""
+    with pytest.raises(DataError, match=r"text 3 .* has no label"):
+        vae.fit_attribute(["", " ", *SENTENCES[:3]], ["a", "a", "b", None, "a"])
+
+
+def test_the_direction_may_lead_to_a_label_that_is_a_number(vae):
+    """Labels are compared as text."""
+    numbers = [int(label == "one") for label in LABELS]
+    attribute = vae.fit_attribute(SENTENCES, numbers, towards=1)
+    assert attribute.towards == "1"
 
 
 def test_an_attribute_is_saved_and_copied_with_its_run(saved, tmp_path):

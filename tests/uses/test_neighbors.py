@@ -165,7 +165,7 @@ def saved(lstm, tmp_path) -> TextVAE:
     return TextVAE.from_pretrained(tmp_path, device="cpu")
 
 
-@pytest.mark.parametrize("factory", ["IVF6,Flat", "PCA3,IVF6,Flat"])
+@pytest.mark.parametrize("factory", ["IVF6,Flat", "RR3,IVF6,Flat"])
 def test_an_inverted_file_finds_as_many_neighbors_as_asked_for(saved, factory, capsys):
     """Further clusters are searched only for the texts and the k that need them."""
     saved.index(PAIRS, factory=factory)
@@ -177,6 +177,24 @@ def test_an_inverted_file_finds_as_many_neighbors_as_asked_for(saved, factory, c
         similarities = [near["similarity"] for near in row]
         assert similarities == sorted(similarities, reverse=True)
     assert "found fewer" not in capsys.readouterr().err
+
+
+def test_similarities_are_cosines_also_in_a_compressed_index(saved):
+    """The index may find other neighbors than an exact one, but says how near they are."""
+    saved.index(PAIRS, factory="PQ2x4")
+    vectors = neighbors.normalize_vectors(saved.encode(PAIRS))
+    for query, nearest in zip(vectors[:3], saved.neighbors(PAIRS[:3], k=5), strict=True):
+        found = [near["similarity"] for near in nearest]
+        expected = [float(query @ vectors[near["row"] - 1]) for near in nearest]
+        assert found == pytest.approx(expected, abs=1e-5)
+        assert found == sorted(found, reverse=True)
+
+
+def test_an_index_that_centres_its_vectors_is_refused(saved, tmp_path):
+    """Their products would be no cosines, and other neighbors would be found."""
+    with pytest.raises(ConfigError, match="it centres the vectors"):
+        saved.index(PAIRS, factory="PCA3,Flat")
+    assert not (tmp_path / "fitted").exists()
 
 
 def test_a_search_of_more_clusters_does_not_change_later_searches(saved):

@@ -12,7 +12,8 @@ from argparse import (
     Namespace,
     _SubParsersAction,
 )
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
@@ -319,6 +320,22 @@ def collect_decoding_options(options: Namespace) -> dict[str, Any]:
         options.seed = written["seed"] = draw_seed()
         print_new_seed(options.seed)
     return written
+
+
+def iterate_decoding_options(options: Namespace) -> Iterator[dict[str, Any]]:
+    """Yield the decoding options for one part of a file after the other.
+
+    Each part has a seed of its own, since the same seed would give the same random numbers again.
+    """
+    from textvae.runtime.seeds import Stream, derive_seed  # late, since it imports numpy
+
+    written = collect_decoding_options(options)
+    yield written
+    for part in count(1):
+        if "seed" not in written:
+            yield written
+        else:
+            yield {**written, "seed": derive_seed(written["seed"], Stream.ROWS, part)}
 
 
 def print_new_seed(seed: int) -> None:

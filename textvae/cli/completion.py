@@ -111,7 +111,8 @@ def _list_fish_lines(parser: ArgumentParser) -> Iterator[str]:
             flags = " ".join(_write_fish_flag(flag) for flag in action.option_strings)
             value = _write_fish_values(action)
             takes_value = f" {value}" if action.nargs != 0 else ""
-            text = _quote_for_fish((action.help or "").replace("%%", "%"))
+            values = {**vars(action), "prog": command.prog}
+            text = _quote_for_fish((action.help or "") % values)
             yield f"-n '{seen or '__fish_use_subcommand'}' {flags}{takes_value} -d {text}"
 
 

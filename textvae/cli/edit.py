@@ -12,6 +12,7 @@ from textvae.cli.arguments import (
     add_run,
     add_verb,
     collect_decoding_options,
+    iterate_decoding_options,
     require_extra,
 )
 from textvae.cli.loading import describe_blank_output, load_vae, open_input, read_table
@@ -140,8 +141,10 @@ def _edit(options: Namespace) -> None:
     check_sentences(options)
     vae = load_vae(options)
 
+    parts = iterate_decoding_options(options)
+
     def answer(texts: list[str], _: list[str]) -> list[list[dict[str, Any]]]:
-        decoding = collect_decoding_options(options)
+        decoding = next(parts)
         edited = vae.edit(
             texts, options.attribute, **collect_settings(options, EditSettings), **decoding
         )

@@ -14,6 +14,7 @@ from textvae.cli.arguments import (
     add_shards,
     add_verb,
     collect_decoding_options,
+    iterate_decoding_options,
     print_new_seed,
 )
 from textvae.cli.loading import (
@@ -177,8 +178,10 @@ def _reconstruct(options: Namespace) -> None:
     vae = load_vae(options)
     label_column = vae.bundle.label_column
 
+    parts = iterate_decoding_options(options)
+
     def answer(texts: list[str], labels: list[str]) -> list[list[dict[str, Any]]]:
-        decoding = collect_decoding_options(options)
+        decoding = next(parts)
         written = vae.reconstruct(
             texts,
             labels=labels if label_column else None,

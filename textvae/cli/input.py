@@ -183,13 +183,15 @@ class InputRows:
         file, number, line, raw = placed
         # The name may hold bytes that are not UTF-8, which could not be printed.
         file = os.fsencode(file).decode("utf-8", "backslashreplace")
-        values = tuple(
-            _find_value(raw, name, file, "Choose one of these.") for name in self.columns
-        )
         column = self.settings.text_column
-        _find_value(raw, column, file, f"Name one of these with {self.text_option}.")
+        values = tuple(
+            _find_value(raw, name, column, file, "Choose one of these.") for name in self.columns
+        )
+        _find_value(raw, column, column, file, f"Name one of these with {self.text_option}.")
         try:
-            text = extract_text(raw, column, number)
+            text = extract_text(
+                raw, column, number, f"Name another column with {self.text_option}."
+            )
         except DataError as error:
             raise DataError(f"{file}: {error}") from None
         if self.settings.white_space == "fold":
@@ -254,10 +256,16 @@ def pair_rows_with_answers(
             yield row, None if row.text is None else next(answers)
 
 
-def _find_value(row: Row, column: str, file: str, advice: str) -> Any:
-    """Return the value of a column that was asked for.
+def _is_place(column: str) -> bool:
+    """Whether the name of a column is a number, counted from 1."""
+    return column.isascii() and column.isdigit() and int(column) > 0
+
+
+def _find_value(row: Row, column: str, text_column: str, file: str, advice: str) -> Any:
+    """Return the value of a column that was asked for by its name, or by its number from 1.
 
     Args:
+        text_column: the column of the texts, as the user wrote it.
         advice: what to do if the column is missing, for the message.
 
     Raises:
@@ -266,7 +274,12 @@ def _find_value(row: Row, column: str, file: str, advice: str) -> Any:
     try:
         return find_cell(row, column)
     except KeyError:
-        names = list_cell_names(row)
+        # The column of the texts is also in the row under the number by which it was asked for.
+        names = [
+            name for name in list_cell_names(row) if name != text_column or not _is_place(name)
+        ]
+        if _is_place(column) and int(column) <= len(names):
+            return find_cell(row, names[int(column) - 1])
         problem = explain_missing_column(column, names, advice)
         raise DataError(f"{file}: {problem}") from None
 

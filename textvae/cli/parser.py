@@ -138,6 +138,9 @@ class CommandParser(argparse.ArgumentParser):
         name = word.partition("=")[0]
         if not name.startswith("--"):
             return ""
+        short = name[1:]
+        if short in self._option_string_actions:
+            return f"did you mean {short!r}? "
         known = re.findall(r"--[a-z][a-z-]*", self.format_help())
         # A beginning of an option is more likely meant than a similar one.
         longer = [option for option in known if option.startswith(name)]

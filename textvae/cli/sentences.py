@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from textvae.cli.arguments import add_table, collect_table_options
 from textvae.cli.loading import describe_blank_output, open_input, open_run
 from textvae.cli.output import print_records
-from textvae.data.sources import STANDARD_INPUT
+from textvae.data.sources import STANDARD_INPUT, list_training_files
 from textvae.data.tables import get_format_suffix
 from textvae.errors import ConfigError, DataError
 
@@ -257,8 +257,10 @@ def _is_text_file(options: Namespace) -> bool:
         return tables["format"] == "txt"
     if tables.get("separator", "auto") != "auto":
         return False
-    suffix = get_format_suffix(options.file)
-    return suffix == ".txt" or (suffix is None and not Path(options.file).is_dir())
+    path = Path(options.file)
+    files = list_training_files(options.file) if path.is_dir() else [path]
+    # A name without a suffix of a table is that of a text file.
+    return all(get_format_suffix(file.name) in (".txt", None) for file in files)
 
 
 def _iterate_rows(options: Namespace, vae: "TextVAE") -> Iterator[_Sentences]:
@@ -275,6 +277,7 @@ def _iterate_rows(options: Namespace, vae: "TextVAE") -> Iterator[_Sentences]:
     if has_cells:
         columns = columns or list(options.names)
         tables["text_column"] = columns[0]
+    is_folded = open_run(options).read_settings().data.white_space == "fold"
     rows = InputRows(
         options.file,
         open_run(options),
@@ -295,6 +298,8 @@ def _iterate_rows(options: Namespace, vae: "TextVAE") -> Iterator[_Sentences]:
             texts += [_require_cell(value, row.file, row.number) for value in row.values]
         elif options.least > 1:
             texts = _split_row(options, row.text, row.file, row.number)
+        if is_folded:
+            texts = [text.strip() for text in texts]
         yield _Sentences(texts, place, row.label)
 
 
@@ -304,11 +309,16 @@ def _split_row(options: Namespace, text: str, file: str, number: int) -> list[st
     Raises:
         DataError: there are too few or too many, or one is blank.
     """
-    texts = [part.strip() for part in text.split(_SEPARATOR)]
+    texts = text.split(_SEPARATOR)
+    written = sum(bool(part.strip()) for part in texts)
     most = options.most
-    if len(texts) < options.least or (most is not None and len(texts) > most) or "" in texts:
+    if (
+        len(texts) < options.least
+        or (most is not None and len(texts) > most)
+        or written < len(texts)
+    ):
         raise DataError(
-            f"{file}: row {number} has {sum(map(bool, texts))} sentences; expected "
+            f"{file}: row {number} has {written} sentences; expected "
             f"{_describe_count(options)}, separated by tabs."
         )
     return texts
@@ -322,4 +332,4 @@ def _require_cell(value: object, file: str, number: int) -> str:
     """
     if not isinstance(value, str):
         raise DataError(f"{file}: row {number} has {value!r}, not text; choose other columns.")
-    return value.strip()
+    return value

@@ -74,7 +74,7 @@ def _warn_of_unmatched_prior(options: Namespace) -> None:
     if run.is_prior_matched():
         return
     warning = _UNMATCHED_PRIOR_WARNING
-    if run.read_settings().data.label is None:
+    if run.read_settings().data.label is None and not options.output:  # shards have no --prior
         warning += _FIT_PRIOR_ADVICE.format(run=escape_controls(options.run))
     print(warning, file=sys.stderr)
 

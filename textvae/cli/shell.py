@@ -244,8 +244,16 @@ class _Shell:
         if not text.strip():
             raise ConfigError(f"set {name}: expected a value, such as `set temperature 0.7`.")
         value = parse_value(text.strip())
-        for settings in _find_settings(name):
-            validate_settings(settings, {name: value}, "set")
+        problems = []
+        classes = _find_settings(name)
+        for settings in classes:
+            try:
+                validate_settings(settings, {name: value}, "set")
+            except ConfigError as problem:
+                problems.append(problem)
+        # Verbs may have different choices for one name; each refuses those that it does not have.
+        if len(problems) == len(classes):
+            raise problems[0]
         self.options[name] = value
 
     def _unset(self, name: str) -> None:
@@ -266,7 +274,8 @@ def _find_settings(name: str) -> list[type[StrictSettings]]:
     Raises:
         ConfigError: none has it.
     """
-    classes = {settings for verb in _VERBS.values() for settings in verb.settings}
+    every = {settings for verb in _VERBS.values() for settings in verb.settings}
+    classes = sorted(every, key=lambda settings: settings.__name__)
     found = [settings for settings in classes if name in settings.model_fields]
     if not found:
         known = sorted({field for settings in classes for field in settings.model_fields})

@@ -11,6 +11,7 @@ from textvae.runtime.yaml_text import read_yaml_file
 from textvae.settings.examples import find_config
 from textvae.settings.overrides import check_light_overrides, merge_settings
 from textvae.settings.presets import read_preset
+from textvae.settings.reference import SECTIONS
 
 _KINDS_WITH_A_BASE = ("pretrained", "side_tuned")
 
@@ -25,7 +26,7 @@ def check_corpus_and_settings(options: Namespace) -> tuple[str | None, list[str]
         ConfigError: there is no such config, or an override cannot be used.
     """
     corpus, settings = options.corpus, list(options.settings)
-    if corpus and "=" in corpus and not Path(corpus).exists():
+    if corpus and is_setting(corpus):
         # Without a corpus, argparse takes the first setting for it.
         corpus, settings = None, [corpus, *settings]
     check_file(corpus)
@@ -35,6 +36,15 @@ def check_corpus_and_settings(options: Namespace) -> tuple[str | None, list[str]
     elif options.config is not None:
         find_config(options.config)
     return corpus, settings
+
+
+def is_setting(word: str) -> bool:
+    """Whether a word is a setting, and not a corpus with = in its name: year=2020/*.txt."""
+    key, equals_sign, value = word.partition("=")
+    names = key.split(".")
+    is_key = bool(equals_sign) and all(map(str.isidentifier, names))
+    is_plain = len(names) > 1 or key in SECTIONS or not set(value) & set("/*?[")
+    return is_key and is_plain and not Path(word).exists()
 
 
 def check_overrides(

@@ -4,13 +4,17 @@ import re
 import unicodedata
 from collections import Counter
 from hashlib import blake2b
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 from tokenizers import normalizers
 
 from textvae.data.tables import WhiteSpaceSettings
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_NORMALIZED_BY_SOME = "A\u00e9 e\u0301 \uff21"  # each form of Unicode changes it, and lower case
 _LAST_SPACE = re.compile(r"\s(?=\S*\Z)")
 
 
@@ -113,6 +117,27 @@ def build_normalizer(settings: CleaningSettings) -> normalizers.Normalizer:
     if settings.lowercase:
         steps.append(normalizers.Lowercase())
     return normalizers.Sequence(steps)
+
+
+def normalize_as_corpus(
+    tokenizer: "PreTrainedTokenizerBase", settings: CleaningSettings, *, is_new: bool
+) -> None:
+    """Make a tokenizer normalize Unicode and case as cleaning does.
+
+    Args:
+        is_new: whether it was made for this corpus. One that belongs to an existing model keeps its
+            own normalization as well, and also the default form of Unicode.
+    """
+    normalizer = build_normalizer(settings)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if is_new:
+        tokenizer.backend_tokenizer.normalizer = normalizer
+    elif backend is not None and (settings.lowercase or settings.normalize not in ("NFC", "none")):
+        own = backend.normalizer
+        text = _NORMALIZED_BY_SOME
+        if own is None or own.normalize_str(text) != normalizer.normalize_str(text):
+            parts = [normalizer] if own is None else [normalizer, own]
+            backend.normalizer = normalizers.Sequence(parts)
 
 
 def fingerprint_sentence(sentence: str, seed: int = 0) -> int:

@@ -207,11 +207,12 @@ def format_drop_reasons(counts: Mapping[str, int], settings: CleaningSettings) -
     )
 
 
-def extract_text(row: Row, column: str, number: int) -> str:
+def extract_text(row: Row, column: str, number: int, advice: str = "Set data.text_column.") -> str:
     """Return a row's text; a missing value counts as blank.
 
     Args:
         number: the number of the row, for messages.
+        advice: how to name another column.
 
     Raises:
         DataError: the column is missing, or does not hold text.
@@ -220,14 +221,14 @@ def extract_text(row: Row, column: str, number: int) -> str:
         text = find_cell(row, column)
     except KeyError:
         names = list_cell_names(row)
-        problem = explain_missing_column(column, names, "Set data.text_column.")
+        problem = explain_missing_column(column, names, advice)
         raise DataError(problem) from None
     if text is None:
         return ""
     if not isinstance(text, str):
         raise DataError(
-            f"row {number}: column {column!r} holds {format_value(text)}, not text. "
-            "Set data.text_column. (If numbers are the texts, give them in a text file.)"
+            f"row {number}: column {column!r} holds {format_value(text)}, not text. {advice} "
+            "(If numbers are the texts, give them in a text file.)"
         )
     return text
 

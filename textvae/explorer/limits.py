@@ -4,6 +4,7 @@ The same checks hold in the page and for the API, and their messages are shown i
 """
 
 import math
+from contextlib import suppress
 
 from textvae.data.texts import require_text
 from textvae.errors import ConfigError, DataError
@@ -55,7 +56,8 @@ def require_number(value: object, name: str, at_least: float, at_most: float) ->
     """
     number = math.nan
     if isinstance(value, int | float) and not isinstance(value, bool):
-        number = float(value)
+        with suppress(OverflowError):  # an integer of hundreds of digits
+            number = float(value)
     if not at_least <= number <= at_most:  # NaN is refused as well
         raise ConfigError(
             f"{name} = {quote_value(value)}: expected a number from {at_least:,} to {at_most:,}."

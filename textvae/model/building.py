@@ -18,6 +18,7 @@ from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import DECODERS
 from textvae.model.decoders.base import AUTO
 from textvae.model.encoders import ENCODERS
+from textvae.model.encoders.transformer import TransformerEncoderSettings, check_architecture
 from textvae.model.modeling import TextVAEModel
 from textvae.model.size import check_model_fits
 from textvae.schema import PartSettings
@@ -125,6 +126,8 @@ def check_parts(
     # A part that computes with its weights cannot be built there; it is built later.
     with torch.device("meta"), suppress(NotImplementedError):
         TextVAEModel(config)
+    if isinstance(parts.encoder, TransformerEncoderSettings) and not is_language_model:
+        check_architecture(parts.encoder)
 
 
 def build_model(

@@ -12,7 +12,7 @@ from textvae.version import __version__
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Return the machine, torch's threads, whether bf16 is used, and the versions, in one record."""
+    """Return the machine, torch's threads, whether it multiplies bf16 fast, and the versions."""
     return {
         "machine": _find_machine_name(device),
         "threads": torch.get_num_threads(),

@@ -33,6 +33,7 @@ class Stream(IntEnum):
     TRAINING_NOISE = 9  # what each process of a run samples while it trains
     AGGREGATE = 10  # the latents to which a density of the aggregate posterior is fitted
     VARIATIONS = 11  # the latents around a sentence
+    ROWS = 12  # what is sampled for the later rows of a file
 
 
 def derive_seed(*numbers: int) -> int:

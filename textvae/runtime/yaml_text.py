@@ -5,6 +5,7 @@ alias may expand to millions of values, and some values raise errors that are no
 Here all of this is refused, with the line. Nothing in a file can run code.
 """
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ _MAX_VALUES = 100_000  # with aliases expanded
 _MAX_DEPTH = 50
 _MAX_NUMBER_LENGTH = 100  # characters
 _MERGE_TAG = "tag:yaml.org,2002:merge"  # the key <<, which may occur twice
+_OTHER_BASE = re.compile(r"[-+]?0[0-9_]+$|.*:")
 _NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
@@ -197,6 +199,13 @@ def _refuse_scalar(node: yaml.Node) -> None:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise _problem(
             node, f"{quote_value(text)} contains half of a surrogate pair, which is no character"
+        )
+    # YAML 1.1 reads 010 as 8, and 1:30 as 90.
+    if node.tag in _NUMBER_TAGS and _OTHER_BASE.match(text):
+        raise _problem(
+            node,
+            f"YAML reads {quote_value(text)} as a number of another base; write it in decimal, "
+            "or in quotes if it is text",
         )
     # Python refuses to print such an integer, so no message could show it.
     if node.tag in _NUMBER_TAGS and len(text) > _MAX_NUMBER_LENGTH:

@@ -13,7 +13,13 @@ from pydantic.fields import FieldInfo
 from textvae.errors import ConfigError
 from textvae.runtime.yaml_text import parse_yaml
 from textvae.schema import StrictSettings, list_set_fields, validate_settings
-from textvae.settings.reference import LIGHT_SECTIONS, SECTIONS, load_section
+from textvae.settings.reference import (
+    DEFAULT_KINDS,
+    LIGHT_SECTIONS,
+    SECTIONS,
+    list_part_fields,
+    load_section,
+)
 from textvae.settings.trainer_names import TRAINER_NAMES
 from textvae.terminal import quote_value
 
@@ -24,7 +30,7 @@ def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> di
     Raises:
         ConfigError: an override is not `section.key=value`, with the value in YAML.
     """
-    merged = dict(settings)
+    merged = _name_kinds(settings)
     for override in list_overrides(overrides):
         key, equals_sign, value = override.partition("=")
         # `objective=language_model` is the only shorthand for a whole section.
@@ -66,6 +72,20 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
         else:
             result[key] = merge_settings(old, value)
     return result
+
+
+def _name_kinds(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings whose parts name their kinds, so that another kind replaces all of a part."""
+    model = list_set_fields(settings.get("model"))
+    if not isinstance(model, Mapping):
+        return dict(settings)
+    parts = {name: list_set_fields(model.get(name)) for name in DEFAULT_KINDS}
+    named = {
+        name: {"kind": DEFAULT_KINDS[name], **part}
+        for name, part in parts.items()
+        if isinstance(part, Mapping) and part
+    }
+    return {**settings, "model": {**model, **named}}
 
 
 def check_light_overrides(overrides: Iterable[str], base: Mapping[str, Any]) -> None:
@@ -153,15 +173,20 @@ def _find_types(key: str) -> set[object]:
     for section in sections[1:]:
         if section not in fields:
             return set()
+        part_fields = list_part_fields(f"{sections[0]}.{section}", name)
+        if part_fields:
+            return set().union(*map(_list_types, part_fields))
         kind = fields[section].annotation
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return set()
         fields = kind.model_fields
-    if name not in fields:
-        return set()
-    annotation = fields[name].annotation
-    is_union = get_origin(annotation) in (Union, UnionType)
-    return set(get_args(annotation)) if is_union else {annotation}
+    return _list_types(fields[name]) if name in fields else set()
+
+
+def _list_types(field: FieldInfo) -> set[object]:
+    """Return the types that the value of a field may have."""
+    is_union = get_origin(field.annotation) in (Union, UnionType)
+    return set(get_args(field.annotation)) if is_union else {field.annotation}
 
 
 def _nest_value(keys: Sequence[str], value: Any) -> dict[str, Any]:

@@ -70,6 +70,14 @@ _PART_TABLES = {
 }
 _TECHNIQUES = "objective.techniques"
 
+# The kind of a part whose settings name none: the first of its table.
+DEFAULT_KINDS = {
+    "encoder": "lstm",
+    "posterior": "gaussian",
+    "prior": "standard_normal",
+    "decoder": "lstm",
+}
+
 # Further names for a setting; those of transformers' Trainer are in `trainer_names`.
 _OTHER_NAMES = {
     "batch_size": "batch_sentences",
@@ -181,6 +189,16 @@ def describe_fields(model: type[BaseModel], path: str = "") -> tuple[SettingReco
         for name, field in model.model_fields.items()
         if not any(issubclass(kind, BaseModel) for kind in _list_classes(field.annotation))
     )
+
+
+def list_part_fields(path: str, name: str) -> list[FieldInfo]:
+    """Return the fields of a name in the settings of all kinds of a part; none for other paths."""
+    if path not in _PART_TABLES or path == _TECHNIQUES:
+        return []
+    kinds = _load(_PART_TABLES[path]).values()
+    return [
+        part.Settings.model_fields[name] for part in kinds if name in part.Settings.model_fields
+    ]
 
 
 def _is_within(record: SectionRecord, name: str) -> bool:

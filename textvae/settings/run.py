@@ -233,7 +233,8 @@ class Settings(StrictSettings):
             options = part.model_dump()
             positions = options.get("positions")
             # In addition to the words: the start and end tokens, and the positions that hold z.
-            needed = self.data.max_tokens + 2 + options.get("prefix", 0)
+            prefix = options.get("prefix", 0) if "prefix" in self.model.conditioning else 0
+            needed = self.data.max_tokens + 2 + prefix
             if positions is not None and positions < needed:
                 raise ConfigError(
                     f"model.{name}.positions = {positions} cannot hold sentences of "

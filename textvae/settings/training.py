@@ -73,7 +73,9 @@ class TrainingSettings(StrictSettings):
     )
     accumulate: int = Field(1, ge=1, description="batches per step")
     bf16: bool | Literal["auto"] = Field(
-        "auto", description="auto: only if the processor multiplies bf16 in hardware"
+        "auto",
+        description="auto: only if the processor multiplies bf16 in hardware; frozen models are "
+        "always computed so",
     )
     compile: bool = Field(
         False, description="torch.compile encoder and decoder (docs/scaling.md says when)"
@@ -133,8 +135,16 @@ class TrainingSettings(StrictSettings):
         Raises:
             ConfigError: push_to_hub is false.
         """
-        for name in ("hub_model_id", "hub_revision", "hub_private_repo", "hub_always_push"):
-            if not self.push_to_hub and getattr(self, name):
+        names = (
+            "hub_model_id",
+            "hub_revision",
+            "hub_private_repo",
+            "hub_always_push",
+            "hub_strategy",
+        )
+        for name in names:
+            is_changed = getattr(self, name) != type(self).model_fields[name].default
+            if not self.push_to_hub and is_changed:
                 raise ConfigError(
                     f"training.{name} = {getattr(self, name)!r} has no effect, because nothing is "
                     "pushed: set training.push_to_hub=true, or leave it out."

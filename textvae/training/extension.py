@@ -148,7 +148,8 @@ def _write_start_checkpoint(run: Run, settings: Settings, state: dict[str, Any])
     build_objective(settings, bundle, torch.device("cpu"))
     save_bundle(bundle, staging / name)
     _build_trainer_state(run, step).save_to_json(str(staging / name / "trainer_state.json"))
-    plan = {**state["plan"], "restart": step}
+    kept_step = run.read_json("training.json").get("kept_step")
+    plan = {**state["plan"], "restart": step, "restart_kept": kept_step}
     checkpoints.write_state(staging / name, {**state, "plan": plan})
     checkpoints.write_checksums(staging / name)
     checkpoints.finalize_checkpoint(staging / name, run.folder / name)

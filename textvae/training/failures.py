@@ -1,5 +1,6 @@
 """Explain failures that are not bugs: failed writes, and the loss of another process."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -51,9 +52,18 @@ def explain_write_errors(
             if remedy is None:
                 remedy = "continue with --resume" if folder.exists() else "start again"
             raise OutputError(f"{folder}: the disk is full. Make room, then {remedy}.") from error
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and _concerns(folder, error):
             raise OutputError(f"{folder}: cannot be written: {error}") from error
         raise
+
+
+def _concerns(folder: Path, error: OSError) -> bool:
+    """Whether an error is that of a file in a folder, and not of a network or of another file."""
+    if isinstance(error.filename, str | bytes):
+        file = Path(os.fsdecode(error.filename)).absolute()
+        return file.is_relative_to(folder.absolute().parent)
+    # Libraries leave out the name; connections have errors of other classes, or without a number.
+    return error.errno is not None and not isinstance(error, ConnectionError | TimeoutError)
 
 
 @contextmanager

@@ -404,12 +404,13 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
     for reason, seconds in trainer.meter.seconds.items():
         log[f"{reason}_seconds"] = seconds
     kept_step = trainer.find_kept_step()
-    log["best_step"] = trainer.state.best_global_step
+    log["best_step"] = trainer.find_best_step()
     log["kept_step"] = kept_step
     log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
     log["kl_before_refit"] = trainer.find_kl_before_refit()
     log["environment"] = {
         **describe_machine(trainer.args.device),
+        "bf16": trainer.settings.uses_bf16(is_bf16_fast(trainer.args.device)),
         "processes": trainer.processes.count,
     }
     log |= trainer.batches.describe_reading()

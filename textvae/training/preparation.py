@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import read_number_column
-from textvae.data.cleaning import build_normalizer
+from textvae.data.cleaning import normalize_as_corpus
 from textvae.data.corpus_labels import collect_labels
 from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
@@ -81,9 +81,8 @@ def prepare_run(
         initial.tokenizer if initial else None,
     )
     report_tokenizer(tokenizer, run.open_split("train"), is_inherited=initial is not None)
-    # A tokenizer that belongs to an existing model keeps its own normalization.
-    if initial is None and settings.tokenizer.kind not in ("folder", "pretrained"):
-        tokenizer.backend_tokenizer.normalizer = build_normalizer(settings.data)
+    is_new = initial is None and settings.tokenizer.kind not in ("folder", "pretrained")
+    normalize_as_corpus(tokenizer, settings.data, is_new=is_new)
     labels = _find_run_labels(run, settings.data, initial)
     train_counts = counts["tokenized"]["train"]
     sentences = train_counts["sentences"]

@@ -83,6 +83,7 @@ class TrainingSchedule:
         self.cooldown_steps: tuple[int, int] | None = None  # first and last step
         # The step at which the optimizer started again; None in a run that never finished before.
         self.restart_step: int | None = None
+        self.restart_kept_step: int | None = None  # that of the model which it restarted from
         self.is_ended_early = False
         # The last step of a run bounded by steps or epochs; infinite for other runs.
         bounds = [math.inf]
@@ -286,7 +287,8 @@ class TrainingSchedule:
         """
         if self.is_open_ended:
             return self.step / min(self.settings.evaluate_steps, self.steps_per_epoch)
-        return self.fraction * self.settings.evaluations
+        # 29 / 100 * 100 is a little less than 29.
+        return self.fraction * self.settings.evaluations + 1e-9
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a resumed run needs, as JSON."""
@@ -300,6 +302,7 @@ class TrainingSchedule:
             "refit_start": self.refit_start_step,
             "encoder_steps": self.encoder_steps,
             "restart": self.restart_step,
+            "restart_kept": self.restart_kept_step,
             "epochs": self.step / self.steps_per_epoch,
             "bounds": self._list_bounds(),
         }
@@ -316,6 +319,7 @@ class TrainingSchedule:
         self.refit_start_step = state.get("refit_start")
         self.encoder_steps = state["encoder_steps"]
         self.restart_step = state.get("restart")
+        self.restart_kept_step = state.get("restart_kept")
         if state.get("bounds") not in (None, self._list_bounds()):
             # The run has a later end, so it goes back to the main phase.
             self.cooldown_steps = None

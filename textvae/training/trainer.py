@@ -42,6 +42,9 @@ from textvae.training.meter import Meter
 from textvae.training.optimizer import build_optimizer, clip_gradients, list_unchanged_by_refit
 from textvae.training.schedule import TrainingSchedule
 
+# The learning rates of single parts, which replace the common one.
+_PART_RATES = ("encoder_learning_rate", "bottleneck_learning_rate", "decoder_learning_rate")
+
 
 class VAETrainer(Trainer):
     """Trains a text VAE with an objective, following a schedule.
@@ -259,8 +262,7 @@ class VAETrainer(Trainer):
             note = f"The last good checkpoint is {newest}."
         return TrainingError(
             f"the loss is not a number at step {self.state.global_step}. {note} "
-            f"Lower training.learning_rate (now {self.settings.learning_rate:g}) "
-            f"or training.max_grad_norm (now {self.settings.max_grad_norm:g})."
+            f"{_advise_smaller_steps(self.settings)}"
         )
 
     def evaluate_quick(self) -> dict[str, Any]:
@@ -333,10 +335,20 @@ class VAETrainer(Trainer):
 
     def find_kept_step(self) -> int:
         """Return the step whose model the finished run keeps."""
-        best_step = self.state.best_global_step
+        best_step = self.find_best_step()
         if self.settings.keep == "best" and best_step:
-            return int(best_step)
+            return best_step
         return self.schedule.step
+
+    def find_best_step(self) -> int | None:
+        """Return the step of the best model so far, or None.
+
+        A run that is trained longer restarts from its kept model, under the number of its last step.
+        """
+        best_step = self.state.best_global_step
+        if best_step is not None and best_step == self.schedule.restart_step:
+            best_step = self.schedule.restart_kept_step or best_step
+        return None if best_step is None else int(best_step)
 
     def find_refitted_step(self) -> int | None:
         """Return the step whose model the refit of the posterior started from.
@@ -594,3 +606,13 @@ class VAETrainer(Trainer):
         """
         if self.accelerator.scaler is not None:
             super()._load_scaler(checkpoint)
+
+
+def _advise_smaller_steps(settings: TrainingSettings) -> str:
+    """Return which settings to lower after a loss that is not a number, with their values."""
+    rates = ("learning_rate", *_PART_RATES)
+    written = [name for name in rates if getattr(settings, name) is not None]
+    named = " or ".join(f"training.{name} (now {getattr(settings, name):g})" for name in written)
+    if settings.max_grad_norm:
+        return f"Lower {named} or training.max_grad_norm (now {settings.max_grad_norm:g})."
+    return f"Lower {named}, or clip the gradients with training.max_grad_norm=20."

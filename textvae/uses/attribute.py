@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textvae.data.labels import check_spelling, list_label_names
+from textvae.data.tables import as_label
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import encode
@@ -255,11 +256,12 @@ def _choose_target_label(names: Sequence[str], towards: str | None) -> str:
             "choose with `towards` which one the direction points to. (For the direction along "
             "which a number grows, pass numbers.)"
         )
-    if towards is not None and (not isinstance(towards, str) or towards not in counts):
+    chosen = None if towards is None else as_label(towards)
+    if chosen is not None and chosen not in counts:
         raise ConfigError(
             f"towards = {quote_value(towards)} is not among the labels; choose from {known}."
         )
-    return max(counts) if towards is None else towards
+    return max(counts) if chosen is None else chosen
 
 
 def _check_class_size(count: int, label: str) -> None:

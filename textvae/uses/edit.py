@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from textvae.errors import ShapeError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
@@ -38,10 +39,17 @@ def edit(
 
     Raises:
         DataError: a text is blank.
+        ShapeError: the direction is that of another model.
     """
     if not texts:
         return []
     check_not_blank(*texts)
+    latent = bundle.model.config.latent_dim
+    if direction.shape != (latent,):
+        raise ShapeError(
+            f"the direction has the shape {tuple(direction.shape)}, and this model needs "
+            f"({latent},): use an attribute that was fitted to this model."
+        )
     mean = posterior(bundle, texts, progress=progress).mean
     mean = refine_means(
         bundle, texts, mean, refine, bundle.fixed_label_ids(len(texts)), progress=progress

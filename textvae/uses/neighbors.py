@@ -153,17 +153,15 @@ class NeighborIndex:
         queries = normalize_vectors(features(self.bundle, texts, self.vectors))
         # A damaged index may name rows that do not exist.
         with explain_damage(self.folder, _DAMAGED):
-            similarities, rows = self._search(queries, k)
             neighbors = []
-            for scores, indices in zip(similarities, rows, strict=True):
-                is_found = indices >= 0
-                examples = self.dataset[indices[is_found].tolist()]
-                neighbors.append(_build_neighbor_records(examples, scores[is_found]))
+            for query, indices in zip(queries, self._search(queries, k), strict=True):
+                examples = self.dataset[indices[indices >= 0].tolist()]
+                neighbors.append(_build_neighbor_records(examples, query))
         self._report_missing(neighbors, k)
         return neighbors
 
-    def _search(self, queries: Any, k: int) -> tuple[Any, Any]:
-        """Return the similarities and the indices, (n, k), of the vectors nearest to each query.
+    def _search(self, queries: Any, k: int) -> Any:
+        """Return the indices, (n, k), of the vectors nearest to each query.
 
         An inverted file compares a query with the vectors of the few nearest clusters only. Where
         these are fewer than k, more clusters are searched. Indices are -1 where FAISS finds none.
@@ -171,20 +169,20 @@ class NeighborIndex:
         import faiss
 
         searched = self.dataset.get_index("vector").faiss_index
-        similarities, rows = searched.search(queries, k)
+        _, rows = searched.search(queries, k)
         inverted = faiss.try_extract_index_ivf(searched)  # None for other kinds of index
         if inverted is None:
-            return similarities, rows
+            return rows
         usual = inverted.nprobe
         try:
             # Only the queries that need it, so that a text's neighbors do not depend on others.
             while inverted.nprobe < inverted.nlist and (rows < 0).any():
                 inverted.nprobe = min(2 * inverted.nprobe, inverted.nlist)
                 short = np.flatnonzero((rows < 0).any(1))
-                similarities[short], rows[short] = searched.search(queries[short], k)
+                _, rows[short] = searched.search(queries[short], k)
         finally:
             inverted.nprobe = usual
-        return similarities, rows
+        return rows
 
     def _report_missing(self, neighbors: Sequence[Sequence[Neighbor]], k: int) -> None:
         """Print how many texts have fewer than k neighbors, if any have."""
@@ -203,20 +201,28 @@ def normalize_vectors(vectors: Any) -> Any:
 
 
 def _check_factory(factory: str, width: int) -> None:
-    """Refuse an unknown kind of index before any text is read.
+    """Refuse an unknown kind of index, or one that finds other vectors, before any text is read.
 
     Raises:
-        ConfigError: FAISS does not know it.
+        ConfigError: FAISS does not know it, or it centres the vectors.
     """
     import faiss
 
     try:
-        faiss.index_factory(width, factory, _INNER_PRODUCT_METRIC)
+        built = faiss.index_factory(width, factory, _INNER_PRODUCT_METRIC)
     except (RuntimeError, TypeError, MemoryError):  # a TypeError for what is not UTF-8
         raise ConfigError(
             f"factory = {quote_value(factory)}: FAISS cannot build such an index for vectors of {width} "
             "numbers; use Flat (exact), or HNSW32 or IVF1024,Flat for many millions of texts."
         ) from None
+    transforms: Any = getattr(faiss.downcast_index(built), "chain", None)
+    count = transforms.size() if transforms else 0
+    steps = [faiss.downcast_VectorTransform(transforms.at(index)) for index in range(count)]
+    if any(isinstance(step, faiss.PCAMatrix | faiss.CenteringTransform) for step in steps):
+        raise ConfigError(
+            f"factory = {quote_value(factory)}: it centres the vectors, whose products are then no "
+            "cosines; use OPQ or RR in place of PCA, or Flat."
+        )
 
 
 @hide_datasets_bars()  # `index` shows a progress bar of its own
@@ -278,9 +284,19 @@ def _iterate_index_rows(
             yield pa.record_batch([rows, pa.array(nonblank_texts, pa.string()), vectors], schema)
 
 
-def _build_neighbor_records(examples: Any, similarities: Any) -> list[Neighbor]:
-    """Return the neighbors of one text as records, from columns of equal length."""
-    rows = zip(examples["row"], examples["text"], similarities, strict=True)
+def _build_neighbor_records(examples: Any, query: Any) -> list[Neighbor]:
+    """Return the neighbors of one text as records, nearest first.
+
+    The similarities are those of the vectors themselves, which an index may have compressed.
+
+    Args:
+        examples: columns of equal length.
+        query: (width,), of length one.
+    """
+    similarities = np.asarray(examples["vector"]).reshape(-1, len(query)) @ query
+    order = np.argsort(-similarities, kind="stable")
+    columns = (examples["row"], examples["text"], similarities)
+    rows = zip(*(np.asarray(column)[order] for column in columns), strict=True)
     return [
         {"row": int(row), "text": str(text), "similarity": float(similarity)}
         for row, text, similarity in rows

@@ -95,7 +95,7 @@ class Neighbor(TypedDict):
     Attributes:
         row: its position among the indexed texts, counted from 1.
         text: the sentence.
-        similarity: the cosine between the two posterior means, -1 to 1.
+        similarity: the cosine between the vectors of the two, -1 to 1.
     """
 
     row: int

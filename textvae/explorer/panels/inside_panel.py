@@ -94,9 +94,9 @@ def build_inside_panel(page: Page, map_panel: MapPanel, tab: gr.Tab) -> None:
         """Show the KL of each dimension, choose the one with the highest, and a saved verdict."""
         try:
             found = actions.dimensions()
+            saved = actions.saved_verdict()
         except TextVAEError as error:
             return render_titled(_DIMENSIONS, render_message(str(error))), gr.skip(), gr.skip()
-        saved = actions.saved_verdict()
         return (
             render_titled(_DIMENSIONS, render_dimensions(found)),
             gr.skip() if number else found[0]["dimension"],

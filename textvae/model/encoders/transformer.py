@@ -2,10 +2,12 @@
 
 from typing import Any, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from transformers import AutoModel
 
+from textvae.errors import ConfigError
 from textvae.model.architectures import (
     build_architecture_config,
     fuse_activations,
@@ -16,6 +18,8 @@ from textvae.model.kernels.attention import speed_up_attention
 from textvae.model.kernels.dropout import replace_dropouts
 from textvae.model.part import VECTORS_HELP
 from textvae.schema import LayerCount, PartSettings, Size
+
+_MAX_PADDING_EFFECT = 1e-4  # on a state, whose numbers are about 1
 
 
 class TransformerEncoderSettings(PartSettings):
@@ -33,6 +37,39 @@ class TransformerEncoderSettings(PartSettings):
     options: dict[str, Any] = Field(
         {}, description="further fields of the config of the architecture"
     )
+
+
+def check_architecture(settings: TransformerEncoderSettings) -> None:
+    """Refuse an architecture that encodes no texts, or whose states depend on the padding.
+
+    Two sentences are encoded by a small model, since transformers does not say which of its
+    architectures can do so.
+
+    Raises:
+        ConfigError: it is one of those.
+    """
+    if not settings.options:  # which may say something about each layer
+        settings = settings.model_copy(update={"layers": min(settings.layers, 2)})
+    name = f"model.encoder.architecture = {settings.architecture!r}"
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        try:
+            encoder = TransformerEncoder(settings, vocab=8).eval()
+            ids = torch.tensor([[5, 6, 0, 0], [4, 5, 6, 7]])
+            padded = encoder(ids, (ids > 0).long())[:1, :2]
+            alone = encoder(ids[:1, :2], torch.ones(1, 2, dtype=torch.long))
+        except ConfigError:
+            raise
+        except Exception as error:  # of any kind: the code is that of transformers' models
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ConfigError(
+                f"{name} cannot be used as an encoder of texts ({reason}); use bert, roberta or "
+                "modernbert, for instance."
+            ) from error
+    if not torch.allclose(padded, alone, rtol=0, atol=_MAX_PADDING_EFFECT):
+        raise ConfigError(
+            f"{name} mixes the padding of a batch into its sentences, so that a latent would depend "
+            "on the other sentences; use bert, roberta or modernbert, for instance."
+        )
 
 
 class TransformerEncoder(Encoder):
