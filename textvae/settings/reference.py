@@ -192,8 +192,11 @@ def describe_fields(model: type[BaseModel], path: str = "") -> tuple[SettingReco
 
 
 def list_part_fields(path: str, name: str) -> list[FieldInfo]:
-    """Return the fields of a name in the settings of all kinds of a part; none for other paths."""
-    if path not in _PART_TABLES or path == _TECHNIQUES:
+    """Return the fields of a name in the settings of all kinds of a part; none for other paths.
+
+    There are none for `kind`, either, which is a field of every part.
+    """
+    if path not in _PART_TABLES or path == _TECHNIQUES or name == "kind":
         return []
     kinds = _load(_PART_TABLES[path]).values()
     return [

@@ -1,11 +1,13 @@
 """Settings of a search: how long it takes, and what it looks for."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from textvae.schema import MAX_COUNT, Seed, StrictSettings
-from textvae.settings.run import Settings
+
+if TYPE_CHECKING:
+    from textvae.settings.run import Settings
 
 DEFAULT_MINUTES = 30.0  # of a search that is bounded neither by time nor by trials
 
@@ -41,7 +43,7 @@ class TuneSettings(StrictSettings):
     seed: Seed = 1
 
 
-def bound_training(settings: Settings, trial_minutes: float | None) -> Settings:
+def bound_training(settings: "Settings", trial_minutes: float | None) -> "Settings":
     """Return settings whose training is bounded, by the minutes of a trial if it was not."""
     if trial_minutes is None:
         return settings
