@@ -138,10 +138,10 @@ class CommandParser(argparse.ArgumentParser):
         name = word.partition("=")[0]
         if not name.startswith("--"):
             return ""
-        short = name[1:]
-        if short in self._option_string_actions:
-            return f"did you mean {short!r}? "
-        known = re.findall(r"--[a-z][a-z-]*", self.format_help())
+        help_text = self.format_help()
+        if name[1:] in re.findall(r"(?<![\w-])-[a-z]\b", help_text):
+            return f"did you mean {name[1:]!r}? "
+        known = re.findall(r"--[a-z][a-z-]*", help_text)
         # A beginning of an option is more likely meant than a similar one.
         longer = [option for option in known if option.startswith(name)]
         return did_you_mean(name, sorted(set(longer or known)))
