@@ -1,6 +1,6 @@
 """Compare ways to keep the latent of the preset `pretrained` in use, on small corpora.
 
-    python experiments/anti_collapse.py FOLDER... [--bases FOLDER] [--steps 800] [--only NAME...]
+    python experiments/anti_collapse.py FOLDER... [--bases FOLDER] [--steps 400] [--only NAME...]
 
 Each FOLDER has train.txt and valid.txt, one sentence per line. The runs of a corpus differ in
 one thing each, and have the same number of steps. The columns, all of the first validation
@@ -18,11 +18,14 @@ shared by the others. Finished runs in the folder --output are not trained again
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+from small_corpora import name_bases
 
 import textvae
 from textvae.data.frozen_states import locate_states
@@ -49,7 +52,7 @@ RUNS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "decoder at a rate of 1e-3": ({}, {"decoder_learning_rate": 1e-3}),
 }
 
-
+# What computes the states of a split, unless they exist.
 COMPUTE: Callable[..., None] = frozen_states._cache_split
 
 
@@ -76,16 +79,12 @@ def train_once(corpus: Path, name: str, run: Run, options: argparse.Namespace) -
     if (run.folder / "model.safetensors").is_file():
         return TextVAE.from_pretrained(run.folder, device="cpu")
     techniques, training = RUNS[name]
-    model: dict[str, Any] = {}
-    if options.bases is not None:
-        model["encoder"] = {"name": str(options.bases / "minilm")}
-        model["decoder"] = {"name": str(options.bases / "smollm2")}
     return textvae.train(
         str(corpus),
         run.folder,
         preset="pretrained",
         device="cpu",
-        model=model,
+        model=name_bases(options.bases),
         objective={"techniques": dict(techniques)},
         training={"steps": options.steps, "seed": options.seed, "trackers": [], **training},
     )
@@ -96,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpora", nargs="+", type=Path)
     parser.add_argument("--bases", type=Path, default=None)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS))
     parser.add_argument("--output", type=Path, default=Path("runs/anti_collapse"))
     parser.add_argument("--sentences", type=int, default=500, help="validation sentences")
@@ -106,7 +105,7 @@ def main() -> None:
     for corpus in options.corpora:
         store = options.output / f"{corpus.name}-states"
         for name in options.only:
-            words = "-".join("".join(c if c.isalnum() else " " for c in name).split())
+            words = re.sub(r"\W+", "-", name).strip("-")
             run = Run(options.output / f"{corpus.name}-{words}-{options.seed}")
             with share_states(store):
                 vae = train_once(corpus, name, run, options)

@@ -37,14 +37,21 @@ IMPORTANCE_SAMPLES = 50
 SHOWN = 3
 
 
+def name_bases(folder: Path | None) -> dict[str, Any]:
+    """Return the settings of the model that name the bases in a folder; none without a folder."""
+    if folder is None:
+        return {}
+    return {
+        "encoder": {"name": str(folder / "minilm")},
+        "decoder": {"name": str(folder / "smollm2")},
+    }
+
+
 def train_once(folder: Path, recipe: str, run: Run, options: argparse.Namespace) -> TextVAE:
     """Return the model of a recipe, trained on a folder's sentences unless that was done before."""
     if (run.folder / "model.safetensors").is_file():
         return TextVAE.from_pretrained(run.folder, device="cpu")
-    model: dict[str, Any] = {}
-    if recipe == "pretrained" and options.bases is not None:
-        model["encoder"] = {"name": str(options.bases / "minilm")}
-        model["decoder"] = {"name": str(options.bases / "smollm2")}
+    model = name_bases(options.bases) if recipe == "pretrained" else {}
     return textvae.train(
         str(folder),
         run.folder,

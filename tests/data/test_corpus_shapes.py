@@ -431,7 +431,8 @@ def test_a_stream_says_how_it_reads_chats(tmp_path, capsys):
     data = DataSettings(corpus=str(tmp_path / "s"), streaming=True)
     tokenizer = TokenizerSettings(kind="byte")
     prepare_stream(data, 1, tmp_path / "c", partial(build_tokenizer, tokenizer))
-    assert "each message under 'messages' is a text (20 of user)" in capsys.readouterr().err
+    noted = capsys.readouterr().err
+    assert noted.count("each message under 'messages' is a text (20 of user)") == 1
 
 
 def test_a_stream_reads_paragraphs(tmp_path):

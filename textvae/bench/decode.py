@@ -9,7 +9,7 @@ import torch
 from textvae.bench.case import BenchmarkCase
 from textvae.bench.memory import PeakMemory
 from textvae.bench.training import train_briefly
-from textvae.data.tokenization import encode_texts
+from textvae.data.tokenization import encode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import build_decoding_settings, decode_latents
 from textvae.uses.reconstruct import reconstruct
@@ -60,5 +60,5 @@ def _measure_decoding(bundle: Bundle, z: torch.Tensor, do_sample: bool) -> _Deco
         texts = decode_latents(bundle, z, options, samples_by_default=do_sample)
         seconds = time.perf_counter() - start
     # + 1: the end of the sentence, which was decoded as well.
-    tokens = sum(len(ids) + 1 for ids in encode_texts(bundle.tokenizer, texts))
+    tokens = sum(len(ids) + 1 for ids in encode_batch(bundle.tokenizer, texts))
     return _DecodingSpeed(tokens / seconds, len(texts) / seconds)

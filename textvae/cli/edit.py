@@ -140,7 +140,6 @@ def _edit(options: Namespace) -> None:
 
     check_sentences(options)
     vae = load_vae(options)
-
     parts = iterate_decoding_options(options)
 
     def answer(texts: list[str], _: list[str]) -> list[list[dict[str, Any]]]:

@@ -177,7 +177,6 @@ def _reconstruct(options: Namespace) -> None:
     )
     vae = load_vae(options)
     label_column = vae.bundle.label_column
-
     parts = iterate_decoding_options(options)
 
     def answer(texts: list[str], labels: list[str]) -> list[list[dict[str, Any]]]:

@@ -277,10 +277,11 @@ def _iterate_rows(options: Namespace, vae: "TextVAE") -> Iterator[_Sentences]:
     if has_cells:
         columns = columns or list(options.names)
         tables["text_column"] = columns[0]
-    is_folded = open_run(options).read_settings().data.white_space == "fold"
+    run = open_run(options)
+    is_folded = run.read_settings().data.white_space == "fold"
     rows = InputRows(
         options.file,
-        open_run(options),
+        run,
         tables,
         bundle=vae.bundle,
         label_column=vae.bundle.label_column,

@@ -14,7 +14,8 @@ from textvae.data.tables import WhiteSpaceSettings
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_NORMALIZED_BY_SOME = "A\u00e9 e\u0301 \uff21"  # each form of Unicode changes it, and lower case
+# Every form of Unicode changes this text, and so does lower case.
+_PROBE = "A\u00e9 e\u0301 \uff21"
 _LAST_SPACE = re.compile(r"\s(?=\S*\Z)")
 
 
@@ -125,8 +126,8 @@ def normalize_as_corpus(
     """Make a tokenizer normalize Unicode and case as cleaning does.
 
     Args:
-        is_new: whether it was made for this corpus. One that belongs to an existing model keeps its
-            own normalization as well, and also the default form of Unicode.
+        is_new: whether it was made for this corpus. The tokenizer of an existing model keeps its own
+            normalization. That of the corpus is put before it if it is more than the default.
     """
     normalizer = build_normalizer(settings)
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -134,8 +135,7 @@ def normalize_as_corpus(
         tokenizer.backend_tokenizer.normalizer = normalizer
     elif backend is not None and (settings.lowercase or settings.normalize not in ("NFC", "none")):
         own = backend.normalizer
-        text = _NORMALIZED_BY_SOME
-        if own is None or own.normalize_str(text) != normalizer.normalize_str(text):
+        if own is None or own.normalize_str(_PROBE) != normalizer.normalize_str(_PROBE):
             parts = [normalizer] if own is None else [normalizer, own]
             backend.normalizer = normalizers.Sequence(parts)
 

@@ -169,5 +169,6 @@ def _build_length_error(labels: str, key: str, label_count: int, text_count: int
     """Return the error for a file of labels that does not have one label per text."""
     return DataError(
         f"data.{key} = {labels!r} has {label_count:,} labels for {text_count:,} texts; "
-        "expected one per text, in the same order. (A blank line counts as a label, and in a text file as a text.)"
+        "expected one per text, in the same order. (A blank line counts as a label, and in a text "
+        "file as a text.)"
     )

@@ -42,7 +42,7 @@ _SET_STEMS = {
         *("prior_samples", "prior_decoding", "prior_words", "distinct_", "self_bleu", "ngram_"),
         *("forward_", "reverse_", "novel", "seen_4grams", "mauve"),
     ),
-    "paths": ("path_", "smoothness"),
+    "paths": ("path_", "smoothness", "word_vectors"),
 }
 
 # With fewer effective draws, a few of the weights decide each sentence's likelihood.

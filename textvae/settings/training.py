@@ -74,8 +74,8 @@ class TrainingSettings(StrictSettings):
     accumulate: int = Field(1, ge=1, description="batches per step")
     bf16: bool | Literal["auto"] = Field(
         "auto",
-        description="auto: only if the processor multiplies bf16 in hardware; frozen models are "
-        "always computed so",
+        description="auto: only if the processor multiplies bf16 in hardware; frozen models always "
+        "compute as with auto",
     )
     compile: bool = Field(
         False, description="torch.compile encoder and decoder (docs/scaling.md says when)"

@@ -404,7 +404,7 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
     for reason, seconds in trainer.meter.seconds.items():
         log[f"{reason}_seconds"] = seconds
     kept_step = trainer.find_kept_step()
-    log["best_step"] = trainer.find_best_step()
+    log["best_step"] = trainer.find_best_model_step()
     log["kept_step"] = kept_step
     log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
     log["kl_before_refit"] = trainer.find_kl_before_refit()

@@ -335,12 +335,12 @@ class VAETrainer(Trainer):
 
     def find_kept_step(self) -> int:
         """Return the step whose model the finished run keeps."""
-        best_step = self.find_best_step()
+        best_step = self.find_best_model_step()
         if self.settings.keep == "best" and best_step:
             return best_step
         return self.schedule.step
 
-    def find_best_step(self) -> int | None:
+    def find_best_model_step(self) -> int | None:
         """Return the step of the best model so far, or None.
 
         A run that is trained longer restarts from its kept model, under the number of its last step.

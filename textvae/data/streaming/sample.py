@@ -142,16 +142,21 @@ def _read_first_rows(
     chosen = list(files[:: max(1, len(files) // _SAMPLED_FILES)])
     share = -(-count // len(chosen))  # rounded up
     others = [file for file in files if file not in chosen]
-    ordered = [*chosen, *others]
-    last_rows: dict[str, int] = dict.fromkeys(ordered, 0)
-    for file, most in [*((file, share) for file in ordered), *((file, count) for file in ordered)]:
-        for number, row in islice(reader.read_rows(file, last_rows[file]), min(most, count)):
+    last_rows: dict[str, int] = {}
+    for file in [*chosen, *others]:
+        for number, row in islice(reader.read_rows(file), min(share, count)):
             count -= 1
             last_rows[file] = number
             yield file, number, row
-        if file == chosen[0] and most == share:  # the others are most likely like it
+        if file == chosen[0]:  # the others are most likely like it
             for note in reader.format_notes:
                 print_note(f"{file}: {note}")
+        if count == 0:
+            return
+    for file, last in last_rows.items():
+        for number, row in islice(reader.read_rows(file, last), count):
+            count -= 1
+            yield file, number, row
         if count == 0:
             return
 
