@@ -1,4 +1,4 @@
-# make demo         train the quick start, measure it and use it: about six minutes after the installation
+# make demo         train the quick start, measure it and use it: five to six minutes after the installation
 # make test         check format, lint rules, types and the direction of imports, and run the tests
 # make docs         build the documentation into site/
 # make test-lowest  run the tests with the lowest versions that pyproject.toml allows

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.tiny_run import SENTENCES
+from tests.tiny_run import LABELLED, SENTENCES, table
 from textvae.cli.main import main
 
 
@@ -84,3 +84,26 @@ def test_a_density_path_needs_a_reference_without_the_corpus(run, capsys):
     shutil.rmtree(run / "corpus")
     assert main(words) == 2
     assert "no validation split" in capsys.readouterr().err
+
+
+def test_edit_uses_the_label_of_each_row_of_a_conditional_model(labelled_run, tmp_path, capsys):
+    """A row gets the text that it gets alone with its label; lines of text have no label."""
+    run = tmp_path / "run"
+    shutil.copytree(labelled_run, run)
+    file = tmp_path / "rows.csv"
+    table(LABELLED).to_csv(file)
+    named = ["--name", "count", "--label-column", "label"]
+    assert main(["attribute", "fit", str(run), str(file), *named]) == 0
+    one, two = ([row for row in LABELLED if row[1] == label] for label in ("one", "two"))
+    rows = [one[0], two[0], one[1], two[1]]
+    table(rows).to_csv(file)
+    edit = ["edit", str(run), "--attribute", "count"]
+    capsys.readouterr()
+    assert main([*edit, "--file", str(file)]) == 0
+    together = capsys.readouterr().out
+    for text, label in rows:
+        assert main([*edit, text, "--label", label]) == 0
+    assert capsys.readouterr().out == together
+    (tmp_path / "rows.txt").write_text(rows[0][0])
+    assert main([*edit, "--file", str(tmp_path / "rows.txt")]) == 2
+    assert "or one --label for all texts" in capsys.readouterr().err

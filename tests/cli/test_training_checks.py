@@ -2,6 +2,7 @@
 
 import pytest
 
+from textvae.cli.main import main
 from textvae.cli.training_checks import check_overrides, is_setting
 from textvae.errors import ConfigError
 from textvae.settings.presets import read_preset
@@ -74,3 +75,21 @@ def test_a_local_folder_needs_no_network(tmp_path):
     """Its content is checked when it is read."""
     names = [f"model.{role}.name={tmp_path}" for role in ("encoder", "decoder")]
     check_overrides(names, preset=read_preset("pretrained"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["training.steps=3", "missing.txt"],
+        ["missing.txt", "training.steps=3"],
+        ["training.steps=3", "missing.txt", "training.seed=2"],
+        ["--quiet", "training.steps=3", "missing.txt"],
+        ["training.steps=3", "--quiet", "missing.txt"],
+        ["objective=language_model", "missing.txt"],
+    ],
+)
+@pytest.mark.parametrize("verb", ["train", "tune"])
+def test_settings_may_stand_before_the_corpus(words, verb, tmp_path, capsys):
+    """argparse takes the first word for the corpus, whatever it is."""
+    assert main([verb, "--output", str(tmp_path / "run"), *words]) == 2
+    assert "missing.txt: there is no such file or folder" in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """The verbs `compare` and `report`."""
 
-import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,14 +16,12 @@ from textvae.cli.arguments import (
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
-from textvae.cli.training_checks import check_overrides
+from textvae.cli.training_checks import check_overrides, is_setting
 from textvae.evaluation.settings import CompareSettings
 from textvae.messages import print_lines
 from textvae.runtime.extras import REPORT_REQUIREMENTS
 from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
-
-_SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")  # section.key=
 
 
 def add(verbs: Subparsers) -> None:
@@ -117,11 +114,7 @@ def _split_settings(words: Iterable[str]) -> tuple[list[str], list[str]]:
     others: list[str] = []
     settings: list[str] = []
     for word in words:
-        # A file may have a name that looks like a setting.
-        if _SETTING_PATTERN.match(word) and not Path(word).exists():
-            settings.append(word)
-        else:
-            others.append(word)
+        (settings if is_setting(word) else others).append(word)
     return others, settings
 
 

@@ -142,21 +142,36 @@ def _edit(options: Namespace) -> None:
     vae = load_vae(options)
     parts = iterate_decoding_options(options)
 
-    def answer(texts: list[str], _: list[str]) -> list[list[dict[str, Any]]]:
+
+    def answer(texts: list[str], labels: list[str]) -> list[list[dict[str, Any]]]:
         decoding = next(parts)
-        edited = vae.edit(
-            texts, options.attribute, **collect_settings(options, EditSettings), **decoding
-        )
-        return group_texts(edited, decoding)
+        records: list[list[dict[str, Any]]] = [[] for _ in texts]
+        for label in dict.fromkeys(labels):
+            view = vae.with_label(label) if label else vae
+            rows = [row for row, other in enumerate(labels) if other == label]
+            edited = view.edit(
+                [texts[row] for row in rows],
+                options.attribute,
+                **collect_settings(options, EditSettings),
+                **decoding,
+            )
+            for row, group in zip(rows, group_texts(edited, decoding), strict=True):
+                records[row] = group
+        return records
 
     if options.file is not None:
-        rows = open_input(options, vae, fate=describe_blank_output(options))
+        rows = open_input(
+            options,
+            vae,
+            label_column=vae.bundle.label_column,
+            fate=describe_blank_output(options),
+        )
         print_row_groups(
             rows, answer, options.json, format_text, fields=["text"], text_field="original"
         )
         return
     check_not_blank(options.texts)
-    (records,) = answer([options.texts], [])
+    (records,) = answer([options.texts], [""])
     original = {"original": options.texts}
     print_records(({**original, **record} for record in records), options.json, format_text)
 

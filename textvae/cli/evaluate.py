@@ -68,7 +68,7 @@ def _add_evaluate(command: ArgumentParser) -> None:
         metavar="NAMES",
         default="standard",
         help="what to measure, separated by commas: the groups standard, quick, samples and "
-        "interpolation, and single measures; see docs/measures.md (default: %(default)s)",
+        "interpolation, and single measures; see `textvae docs measures` (default: %(default)s)",
     )
     add_settings(command, MeasureSettings, "adaptive", "fit_proposal", "prior_samples")
     add_settings(command, MeasureSettings, "word_vectors", metavar="FILE")

@@ -65,7 +65,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "skill": ("textvae skill --output skills",),
     "completion": (
         "textvae completion bash >> ~/.bash_completion",
-        "textvae completion zsh > ~/.zfunc/_textvae",
+        "textvae completion zsh >> ~/.zshrc",
         "textvae completion fish > ~/.config/fish/completions/textvae.fish",
     ),
 }

@@ -10,7 +10,7 @@ from textvae.explorer.defaults import DEFAULT_HOST, DEFAULT_LIMIT, DEFAULT_POINT
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
     explore = add_verb(
-        verbs, "explore", "open a page in the browser that shows a trained model at work"
+        verbs, "explore", "serve a web page that shows a trained model at work"
     )
     explore.add_argument(
         "run",

@@ -25,7 +25,10 @@ def add(verbs: Subparsers) -> None:
     require_extra(export, "export", "ONNX files", "onnx")
     add_label(export)
     export.add_argument(
-        "--output", required=True, metavar="FOLDER", help="folder to write, which is new"
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="folder to write; it must not exist yet, except with --overwrite",
     )
     add_settings(export, ExportSettings)
 

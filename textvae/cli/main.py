@@ -103,10 +103,34 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(words)
     if options.verb is None:
         parser.error("expected a verb")
+    rest = _move_settings_behind_the_corpus(options, rest)
     _refuse_unknown_words(parser, options.verb, rest)
     options.settings = rest
     options.quiet = "quiet" in options
     return options
+
+
+def _move_settings_behind_the_corpus(
+    options: argparse.Namespace, words: Sequence[str]
+) -> list[str]:
+    """Return the words that argparse has left over, where it has taken a setting for the corpus.
+
+    A setting may stand before the corpus. argparse, which does not know settings, takes the
+    first word for the corpus and leaves the corpus over.
+    """
+    corpus = getattr(options, "corpus", None)
+    if not corpus or "=" not in corpus:
+        return list(words)
+    from textvae.cli.training_checks import is_setting  # it reads YAML
+
+    if not is_setting(corpus):
+        return list(words)
+    others = [word for word in words if not word.startswith("-") and not is_setting(word)]
+    options.corpus = others[0] if others else None
+    settings = list(words)
+    if others:
+        settings.remove(others[0])
+    return [corpus, *settings]
 
 
 def _refuse_unknown_words(parser: argparse.ArgumentParser, verb: str, words: Sequence[str]) -> None:

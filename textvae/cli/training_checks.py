@@ -26,9 +26,6 @@ def check_corpus_and_settings(options: Namespace) -> tuple[str | None, list[str]
         ConfigError: there is no such config, or an override cannot be used.
     """
     corpus, settings = options.corpus, list(options.settings)
-    if corpus and is_setting(corpus):
-        # Without a corpus, argparse takes the first setting for it.
-        corpus, settings = None, [corpus, *settings]
     check_file(corpus)
     preset = {} if options.preset is None else read_preset(options.preset)
     if not getattr(options, "resume", False):

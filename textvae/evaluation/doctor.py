@@ -147,8 +147,16 @@ def _describe_health(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _list_advice(signs: Iterable[_Sign]) -> list[str]:
-    """Return the advice for these signs, each piece once, in order."""
-    return list(dict.fromkeys(advice for _, advice in signs))
+    """Return the advice for these signs, each piece once, in order.
+
+    Advice that another piece begins with, as "Train longer.", is left out.
+    """
+    pieces = dict.fromkeys(advice for _, advice in signs)
+    return [
+        piece
+        for piece in pieces
+        if not any(other != piece and other.startswith(piece) for other in pieces)
+    ]
 
 
 def _find_unsuitable_corpus(measures: Mapping[str, Any]) -> Iterator[_Sign]:

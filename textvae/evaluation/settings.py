@@ -85,8 +85,8 @@ class MeasureSettings(StrictSettings):
     )
     word_vectors: str | None = Field(
         None,
-        description="file of word vectors in word2vec's text format, for the group "
-        "`interpolation`; by default, the decoder's embedding",
+        description="text file of word vectors, as GloVe, word2vec and fastText write them, for the "
+        "group `interpolation`; by default, the decoder's embedding",
     )
     features: Callable[[Sequence[str]], object] | None = Field(
         None,
@@ -100,7 +100,8 @@ class MeasureSettings(StrictSettings):
         """Refuse a missing file here, before the first measure, rather than hours later."""
         if file is not None and not Path(file).is_file():
             raise DataError(
-                f"{file}: there is no such file; expected word vectors in word2vec's text format."
+                f"{file}: there is no such file; expected a text file of word vectors, as GloVe, "
+                "word2vec and fastText write them."
             )
         return file
 

@@ -78,7 +78,7 @@ class TrainingSettings(StrictSettings):
         "compute as with auto",
     )
     compile: bool = Field(
-        False, description="torch.compile encoder and decoder (docs/scaling.md says when)"
+        False, description="torch.compile encoder and decoder (`textvae docs scaling` says when)"
     )
     evaluations: int = Field(8, ge=1, description="evaluations during a bounded run")
     evaluate_steps: int = Field(

@@ -37,7 +37,7 @@ class AnomalySettings(StrictSettings):
     score: AnomalyScore = Field(
         "reconstruction",
         description="measure of how anomalous a sentence is, in nats per token; "
-        "see docs/uses/anomaly.md",
+        "see `textvae docs uses/anomaly`",
     )
     draws: Count = Field(4, description="number of samples of z per sentence")
     seed: Seed = 0
@@ -181,7 +181,7 @@ class InfillSettings(StrictSettings):
 
     n: Count = Field(5, description="maximum number of sentences to return")
     method: InfillMethod = Field(
-        "resampling", description="how fills are found; see docs/uses/infill.md"
+        "resampling", description="how fills are found; see `textvae docs uses/infill`"
     )
     most_tokens: Count = Field(4, description="maximum number of tokens per blank")
     latents: Count = Field(

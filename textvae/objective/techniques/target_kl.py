@@ -47,7 +47,7 @@ class TargetKLSettings(TechniqueSettings):
     nats: Annotated[float, Field(gt=0)] | Literal["auto", "whole"] = Field(
         "auto",
         description="KL per sentence before the refit at the end, which lowers it; "
-        "auto: from the corpus (see docs/recipe.md); whole: enough for every word, 5 nats per token",
+        "auto: from the corpus (see `textvae docs recipe`); whole: enough for every word, 5 nats per token",
     )
     gain: float = Field(0.02, gt=0, description="largest change of log weight per batch")
     width: float = Field(0.25, gt=0, description="relative error that causes the largest change")
