@@ -1,6 +1,7 @@
 """Reading for bulk jobs: which files, which rows, and what is refused."""
 
 import gzip
+import json
 import re
 
 import pyarrow as pa
@@ -27,6 +28,20 @@ def test_files_are_found_by_folder_pattern_path_and_name(tmp_path):
     assert find_corpus_files(str(corpus / "**" / "*.txt")) == (corpus, ["a.txt", "deep/d.txt"])
     assert find_corpus_files(str(corpus / "c.jsonl")) == (corpus, ["c.jsonl"])
     assert find_corpus_files("captions")[1][0] == "test.txt.gz"
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl"])
+def test_each_message_of_chats_is_a_row(tmp_path, name):
+    """The number of rows that a Parquet file stores is that of the chats."""
+    chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
+    rows = [{"messages": chat}, {"messages": chat[:1]}]
+    if name == "a.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    else:
+        (tmp_path / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert count_rows(tmp_path / name, TableSettings()) == 3
+    read = UnitReader(tmp_path, TableSettings())(Unit(0, 0, 3, name))
+    assert read == [(1, "Hi"), (2, "Hello!"), (3, "Hi")]
 
 
 def test_wildcard_characters_in_the_names_of_files_and_folders_are_literal(tmp_path):

@@ -58,8 +58,8 @@ def one_line(run, text):
 
 def test_bad_labels_and_unknown_names_are_refused_with_code_2(run, capsys):
     """Each is refused in one line on standard error."""
-    for table, message in (("blank", "has no value"), ("same", "one class only")):
-        assert fit(run, table) == 2
+    for rows, message in (("blank", "has no value"), ("same", "one class only")):
+        assert fit(run, rows) == 2
         assert message in capsys.readouterr().err
     assert (
         main(["attribute", "fit", str(run), str(run.parent / "good.csv"), "--name", "count"]) == 2

@@ -90,6 +90,6 @@ def test_a_local_folder_needs_no_network(tmp_path):
 )
 @pytest.mark.parametrize("verb", ["train", "tune"])
 def test_settings_may_stand_before_the_corpus(words, verb, tmp_path, capsys):
-    """argparse takes the first word for the corpus, whatever it is."""
+    """The parser takes the first word for the corpus, whatever it is."""
     assert main([verb, "--output", str(tmp_path / "run"), *words]) == 2
     assert "missing.txt: there is no such file or folder" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Formats whose texts are not lines: paragraphs, sequences, subtitles, documents and chats."""
 
 import json
+from contextlib import suppress
 from functools import partial
 
 import datasets
@@ -8,11 +9,12 @@ import pyarrow as pa
 import pytest
 
 from tests.corpora import SENTENCES, prepared, texts, write
+from textvae.data.object_rows import read_object_rows
 from textvae.data.settings import DataSettings
 from textvae.data.sources import find_splits
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.streaming.sample import prepare_stream
-from textvae.data.tables import TableSettings
+from textvae.data.tables import TableSettings, open_rows
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.errors import DataError
 
@@ -374,6 +376,26 @@ def test_a_chat_of_a_data_set_is_split_like_one_of_a_file(tmp_path, monkeypatch)
 def test_a_role_that_no_message_has_is_refused(tmp_path, row, role, words):
     """The message lists the roles that there are."""
     check_refused(write(tmp_path / "a.jsonl", json.dumps(row) + "\n"), words, role=role)
+
+
+def test_a_damaged_first_line_does_not_hide_the_chats(tmp_path):
+    """The first row that can be read says whether the file holds chats."""
+    good = json.dumps({"messages": MESSAGES})
+    file = write(tmp_path / "a.jsonl", f"{good[:20]}\n{good}\n{good}\n")
+    with open_rows((tmp_path / "a.jsonl").open("rb"), "a.jsonl", TableSettings()) as reader:
+        rows = []
+        for record in reader.records():
+            with suppress(ValueError):
+                rows.append(reader.row(record))
+    assert [row["text"] for row in rows] == [m["content"] for m in MESSAGES] * 2
+
+
+@pytest.mark.parametrize("rows", [{"text": ["a", "b"], "role": ["user", "assistant"]}])
+def test_a_role_is_refused_for_a_table_from_python_without_chats(rows):
+    """As it is for a file; its column of that name is a column like any other."""
+    source = read_object_rows(rows, DataSettings(role="assistant"))["train"]
+    with pytest.raises(DataError, match=r"holds no chats, and data\.role = 'assistant'"):
+        list(source())
 
 
 def test_a_row_that_is_no_chat_among_chats_is_refused(tmp_path):

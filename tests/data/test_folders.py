@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import datasets
 import pytest
@@ -171,6 +172,15 @@ def test_the_folders_of_a_partitioned_table_become_a_column(tmp_path):
         {"mood": "neg", "text": "a neg text"},
         {"mood": "pos", "text": "a pos text"},
     ]
+
+
+def test_the_values_of_a_partitioned_table_are_as_they_were(tmp_path):
+    """Characters that a file system may not allow are escaped, and a missing value has a name."""
+    values = {"very%20happy": "very happy", "a%2Fb": "a/b", "__HIVE_DEFAULT_PARTITION__": ""}
+    for value in values:
+        write(tmp_path / f"mood={value}" / "a.jsonl", json.dumps({"text": value}) + "\n")
+    rows = {row["text"]: row["mood"] for row in read_rows(tmp_path)}
+    assert rows == values
 
 
 def test_a_saved_data_set_is_read(tmp_path):
@@ -372,6 +382,23 @@ def test_a_file_of_another_format_is_refused(tmp_path, suffix):
     """The message says how to convert it; its tags would be read as text otherwise."""
     with pytest.raises(DataError, match=rf"\{suffix} files cannot be read; .* rename it to .txt"):
         texts(write(tmp_path / f"a{suffix}", LINES))
+
+
+def test_a_pattern_says_which_files_it_does_not_read(tmp_path, capsys):
+    """If some files have a known suffix, the others are not read."""
+    write_files(tmp_path, "a.txt", "b.md", "c.log")
+    assert [Path(file).name for file in find_stream_files(str(tmp_path / "*"))["train"]] == [
+        "a.txt"
+    ]
+    assert "not read: b.md, c.log (files of unknown suffixes" in capsys.readouterr().err
+    assert len(find_stream_files(str(tmp_path / "*.md"))["train"]) == 1
+
+
+def test_a_stream_does_not_offer_the_folders_of_classes_as_labels(tmp_path, capsys):
+    """A stream has only the columns of its files."""
+    write_files(tmp_path, "pos/a.txt", "neg/a.txt")
+    assert len(find_stream_files(str(tmp_path))["train"]) == 2
+    assert "data.label" not in capsys.readouterr().err
 
 
 def test_a_stream_says_what_it_holds_out(tmp_path, capsys):

@@ -63,6 +63,16 @@ def test_a_named_file_in_the_folder_is_not_trained_on(tmp_path):
     assert splits["validation"]["text"] == HELD
 
 
+def test_a_named_folder_in_the_folder_is_not_trained_on(tmp_path):
+    """None of its files is, at any depth, and it is no class."""
+    for name, text in (("books", LINES), ("news", LINES), ("held/a", "\n".join(HELD))):
+        write(tmp_path / "corpus" / name / "a.txt", text)
+    held = str(tmp_path / "corpus" / "held")
+    _, splits = prepared(tmp_path / "run", corpus=str(tmp_path / "corpus"), validation=held)
+    assert set(splits["validation"]["text"]) == set(HELD)
+    assert set(HELD).isdisjoint(splits["train"]["text"])
+
+
 def test_a_named_split_replaces_that_of_the_folder(tmp_path, capsys):
     """A note says so."""
     write(tmp_path / "corpus" / "train.txt", LINES)
@@ -253,6 +263,38 @@ def test_the_cache_knows_the_files_that_the_settings_name(tmp_path):
 def build_byte_tokenizer(sentences):
     """Return a tokenizer of bytes."""
     return build_tokenizer(TokenizerSettings(kind="byte"), sentences)
+
+
+@pytest.mark.parametrize("named", ["folder", "link", "parent"])
+def test_a_stream_knows_the_file_that_is_held_out_however_it_is_named(tmp_path, named):
+    """A folder with one split alone is that split; paths are compared, not their spellings."""
+    write(tmp_path / "s" / "a.txt", LINES)
+    held = write(tmp_path / "s" / "b.txt", "\n".join(HELD))
+    if named == "folder":
+        held = str(tmp_path / "held")
+        write(tmp_path / "held" / "valid.txt", "\n".join(HELD))
+        (tmp_path / "s" / "b.txt").unlink()
+    elif named == "link":
+        (tmp_path / "link.txt").symlink_to(held)
+        held = str(tmp_path / "link.txt")
+    else:
+        held = str(tmp_path / "s" / ".." / "s" / "b.txt")
+    settings = DataSettings(corpus=str(tmp_path / "s"), streaming=True, validation=held)
+    prepare_stream(settings, 1, tmp_path / "run", build_byte_tokenizer)
+    files = json.loads((tmp_path / "run" / "stream.json").read_text())["files"]
+    assert files == [str(tmp_path / "s" / "a.txt")]
+
+
+def test_a_stream_refuses_a_folder_with_splits_as_one_split(tmp_path):
+    """Its training split would be taken for the held-out one."""
+    write(tmp_path / "s" / "a.txt", LINES)
+    write(tmp_path / "held" / "train.txt", LINES)
+    write(tmp_path / "held" / "test.txt", "\n".join(HELD))
+    settings = DataSettings(
+        corpus=str(tmp_path / "s"), streaming=True, validation=str(tmp_path / "held")
+    )
+    with pytest.raises(DataError, match=r"is a folder with the splits .*train"):
+        prepare_stream(settings, 1, tmp_path / "run", build_byte_tokenizer)
 
 
 def test_a_stream_holds_out_the_file_that_the_settings_name(tmp_path):

@@ -5,10 +5,11 @@ import pytest
 
 from tests.corpora import LINES, SENTENCES, TRICKY, texts, write, write_table
 from textvae.data import BUNDLED_CORPORA
+from textvae.data.settings import DataSettings
 from textvae.data.sources import find_splits
 from textvae.data.split_names import SPLIT_NAMES
 from textvae.data.tables import TableSettings
-from textvae.errors import DataError
+from textvae.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a", "a.lines", "A.TXT"])
@@ -163,3 +164,41 @@ def test_a_file_whose_name_begins_with_a_tilde_is_read(tmp_path, monkeypatch):
     ]
     with pytest.raises(DataError, match="no such file"):
         find_splits("~nobody.txt", TableSettings())
+
+
+def test_a_folder_with_the_name_of_a_bundled_corpus_is_read(tmp_path, monkeypatch):
+    """An existing file or folder is always taken literally."""
+    monkeypatch.chdir(tmp_path)
+    assert len(texts("captions")) > 1_000
+    write(tmp_path / "captions" / "train.txt", LINES)
+    assert texts("captions") == SENTENCES
+
+
+def test_columns_of_a_data_set_are_joined_and_options_of_files_are_refused(monkeypatch):
+    """A data set of the Hub has columns, as a table has, but no files whose reading could be set."""
+    rows = [{"title": "one", "text": "a man"}, {"title": "two", "text": "a dog"}]
+
+    def load(path, config, streaming):
+        return {"train": datasets.Dataset.from_list(rows)}
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    joined = DataSettings(join_columns=["title", "text"])
+    splits = find_splits("owner/name", joined)
+    assert [row["text"] for row in splits["train"]()] == ["one a man", "two a dog"]
+    missing = DataSettings(join_columns=["title", "body"])
+    with pytest.raises(DataError, match=r"row 1: there is no column 'body'"):
+        list(find_splits("owner/name", missing)["train"]())
+    with pytest.raises(ConfigError, match=r"data\.unit = 'file' is for files, and owner/name is"):
+        find_splits("owner/name", DataSettings(unit="file"))
+
+
+@pytest.mark.parametrize("second", ["b,positive", 'b, "good, but long"', '"b", "x"'])
+def test_quotes_after_a_space_are_refused(tmp_path, second):
+    """They do not delimit a cell, so they would be part of the text, or of a label."""
+    file = write(
+        tmp_path / "a.csv", f'label, text\na, "hello world"\n{second}\n'.replace("\\\n", "\n")
+    )
+    with pytest.raises(DataError, match=r"line 2: has a space before the quotes in .*hello world"):
+        texts(file)
+    spoken = write(tmp_path / "b.csv", 'label,text\na, "yes" she said\n'.replace("\\\n", "\n"))
+    assert texts(spoken) == [' "yes" she said']

@@ -143,6 +143,22 @@ def test_a_later_evaluation_changes_the_measures_and_nothing_else(tiny_run, tmp_
     assert (folder / "README.md").read_text() == once
 
 
+def test_new_measures_keep_the_name_of_the_data_set(tiny_run, tmp_path, record, monkeypatch):
+    """Where a relative path does not exist, it may look like the name of a repository."""
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    settings = (folder / "settings.yaml").read_text()
+    (folder / "settings.yaml").write_text(settings.replace("corpus: null", "corpus: corpora/mine"))
+    (tmp_path / "corpora" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    card = build_card(TextVAE.from_pretrained(folder).bundle, Run(folder), measures=record)
+    (folder / "README.md").write_text(card)
+    assert "name: mine" in card and "corpora/mine" not in card
+    monkeypatch.chdir(folder)
+    refresh_card(Run(folder), record, "test")
+    assert "name: mine" in (folder / "README.md").read_text()
+    assert "corpora/mine" not in (folder / "README.md").read_text().split("## Settings")[0]
+
+
 def test_a_damaged_card_does_not_lose_the_measures(tiny_run, tmp_path, record, capsys):
     """A note says why the card was not updated."""
     folder = shutil.copytree(tiny_run, tmp_path / "run")

@@ -23,6 +23,7 @@ from textvae.data.sources import (
     resolve_path,
 )
 from textvae.data.tables import CORPUS_SUFFIXES, TableSettings
+from textvae.data.tables.chats import find_chat_column
 from textvae.errors import DataError
 from textvae.runtime.paths import require_path
 
@@ -73,7 +74,8 @@ def count_rows(file: Path, settings: TableSettings) -> int:
     """Return the number of rows of a file, blank ones included.
 
     The file is read completely, so that damage is found before the work begins.
-    A Parquet file stores its row count, so only its first row is read.
+    A Parquet file stores its row count, so only its first row is read, unless that is a chat,
+    each of whose messages is a row.
 
     Raises:
         DataError: the file is damaged, or its column is not text.
@@ -91,7 +93,10 @@ def count_rows(file: Path, settings: TableSettings) -> int:
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{file}: cannot be read as parquet: {error}") from error
     if first is not None:
-        _require_sentence(file, first.to_pylist()[0], settings.text_column, 1)
+        row = first.to_pylist()[0]
+        if find_chat_column(row, settings.text_column) is not None:
+            return sum(1 for _ in _iterate_texts(file, settings))
+        _require_sentence(file, row, settings.text_column, 1)
     return int(table.metadata.num_rows)
 
 

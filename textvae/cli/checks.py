@@ -18,9 +18,11 @@ from textvae.evaluation.settings import MeasureSettings
 from textvae.inference.model_folder import check_model_folder
 from textvae.inference.settings import DecodingSettings
 from textvae.runtime.extras import check_installed
+from textvae.runtime.paths import require_path
 from textvae.schema import StrictSettings, validate_settings
 from textvae.terminal import quote_value
 
+_PATH_OPTIONS = ("run", "init", "config", "file", "reference", "output")
 _DEVICES = ("cpu", "cuda", "mps")
 
 # Before the name of a setting, messages have the name of the verb, except for these classes.
@@ -36,6 +38,10 @@ def check_arguments(options: Namespace) -> None:
         CheckpointError: RUN is not the folder of a finished model.
     """
     values = vars(options)
+    for name in _PATH_OPTIONS:
+        # The shell replaces `~` at the beginning of a word only, and not in --output=~/run.
+        if isinstance(values.get(name), str) and values[name].startswith("~"):
+            values[name] = str(require_path(values[name], name))
     for settings, names in values.get("settings_options", ()):
         if settings is TableSettings:
             override_table_settings(TableSettings(), collect_table_options(options))

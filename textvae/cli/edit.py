@@ -142,7 +142,6 @@ def _edit(options: Namespace) -> None:
     vae = load_vae(options)
     parts = iterate_decoding_options(options)
 
-
     def answer(texts: list[str], labels: list[str]) -> list[list[dict[str, Any]]]:
         decoding = next(parts)
         records: list[list[dict[str, Any]]] = [[] for _ in texts]

@@ -9,9 +9,7 @@ from textvae.explorer.defaults import DEFAULT_HOST, DEFAULT_LIMIT, DEFAULT_POINT
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    explore = add_verb(
-        verbs, "explore", "serve a web page that shows a trained model at work"
-    )
+    explore = add_verb(verbs, "explore", "serve a web page that shows a trained model at work")
     explore.add_argument(
         "run",
         metavar="RUN",

@@ -139,7 +139,7 @@ def print_answers(
 ) -> None:
     """Print the records of the sentences on the command line, or of each row of a file.
 
-    Rows are answered one by one, so that a pipe gets each answer as soon as it is there. The
+    Rows are answered one by one, and each answer is printed as soon as it is there. The
     records of a file also say where the row is, and which sentences it has; those of a blank row
     are null.
 
@@ -277,6 +277,8 @@ def _iterate_rows(options: Namespace, vae: "TextVAE") -> Iterator[_Sentences]:
     if has_cells:
         columns = columns or list(options.names)
         tables["text_column"] = columns[0]
+    elif options.least > 1:
+        tables["format"] = "txt"  # tabs between the sentences of a row do not make it a table
     run = open_run(options)
     is_folded = run.read_settings().data.white_space == "fold"
     rows = InputRows(

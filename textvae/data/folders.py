@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from textvae.data.foreign_files import get_foreign_suffix
 from textvae.data.row_report import shorten_list
@@ -50,6 +51,7 @@ _METADATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "st
 
 _LOG = re.compile(r".*\.log([-.].*)?", re.IGNORECASE)  # also rotated: app.log.1, app.log-20260101
 _PART_FILE = re.compile(r"part-(m-|r-)?\d+.*", re.IGNORECASE)  # of Spark and Hadoop
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # the value of rows that have none
 _HIVE_FOLDER = re.compile(r"(\w+)=(.+)")  # a folder that holds the rows with one value of a column
 _SEPARATORS = re.compile("[-_. ]+")  # of the words in a file's name
 
@@ -95,10 +97,14 @@ class FolderContents:
         self.splits.setdefault(split, []).append(file)
 
     def exclude(self, folder: Path, paths: Collection[Path]) -> None:
-        """Remove files that are not read with the folder; a split may become empty."""
+        """Remove files and folders that are not read with the folder; a split may become empty."""
         excluded = {path.resolve() for path in paths}
         for split, files in list(self.splits.items()):
-            self.splits[split] = [file for file in files if file.path.resolve() not in excluded]
+            self.splits[split] = [
+                file
+                for file in files
+                if excluded.isdisjoint([file.path.resolve(), *file.path.resolve().parents])
+            ]
             if not self.splits[split]:
                 del self.splits[split]
         for reason, names in list(self.left_out.items()):
@@ -144,6 +150,19 @@ def describe_contents(folder: Path, contents: FolderContents, unit: TextUnit) ->
     Args:
         unit: what one text of a text file is.
     """
+    yield from describe_files(folder, contents, unit)
+    classes = contents.count_classes()
+    if len(classes) > 1:
+        counts = [f"{name} ({count:,})" for name, count in classes.most_common()]
+        yield (
+            f"{folder}: the names of folders or files, with their numbers of files, are the column "
+            f"{CLASS_COLUMN!r}: {shorten_list(counts, _MAX_LISTED_CLASSES)}. "
+            f"To condition the model on it, set data.label={CLASS_COLUMN}."
+        )
+
+
+def describe_files(folder: Path, contents: FolderContents, unit: TextUnit) -> Iterator[str]:
+    """Yield notes: which files are read as which split, and what is not read."""
     splits = [
         f"{split}: {shorten_list([_get_name(file.path, folder) for file in files], MAX_LISTED_FILES)}"
         for split, files in contents.splits.items()
@@ -167,14 +186,6 @@ def describe_contents(folder: Path, contents: FolderContents, unit: TextUnit) ->
             "say so: data.validation=FILE or data.test=FILE."
         )
     yield from describe_left_out(folder, contents)
-    classes = contents.count_classes()
-    if len(classes) > 1:
-        counts = [f"{name} ({count:,})" for name, count in classes.most_common()]
-        yield (
-            f"{folder}: the names of folders or files, with their numbers of files, are the column "
-            f"{CLASS_COLUMN!r}: {shorten_list(counts, _MAX_LISTED_CLASSES)}. "
-            f"To condition the model on it, set data.label={CLASS_COLUMN}."
-        )
 
 
 def describe_left_out(folder: Path, contents: FolderContents) -> Iterator[str]:
@@ -266,7 +277,8 @@ def _join_classes(loose: FolderContents, trees: Mapping[str, FolderContents]) ->
         columns: dict[str, str] = {}
         hive = _HIVE_FOLDER.fullmatch(name)
         if hive is not None:
-            columns = {hive.group(1): hive.group(2)}
+            value = unquote(hive.group(2))
+            columns = {hive.group(1): "" if value == _HIVE_NULL else value}
         elif len(trees) > 1:
             columns = {CLASS_COLUMN: name}
         for split, files in tree.splits.items():

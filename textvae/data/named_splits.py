@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from textvae.data.folders import CLASS_COLUMN
 from textvae.data.sources import (
@@ -15,6 +16,8 @@ from textvae.data.split_settings import SplitSettings
 from textvae.data.tables import Row, TableSettings, get_format_suffix
 from textvae.errors import ConfigError, DataError
 from textvae.messages import print_note
+
+_Split = TypeVar("_Split")
 
 _TEXT_COLUMN = "text"  # of a file of labels, which is read like a text file
 
@@ -47,7 +50,7 @@ def find_named_splits(
         setting = f"data.{split}"
         _refuse_missing_split(name, setting)
         named = find_splits(name, settings, needs_training_split=False)
-        result[split] = _get_only_split(named, name, setting)
+        result[split] = get_only_split(named, name, setting)
     if settings.labels is not None:
         _refuse_labels(splits, settings, corpus)
         files = {
@@ -71,8 +74,8 @@ def _refuse_missing_split(name: str, setting: str) -> None:
         raise DataError(f"{setting} = {name!r}: there is no such file or folder.")
 
 
-def _get_only_split(splits: Mapping[str, RowSource], name: str, setting: str) -> RowSource:
-    """Return the rows of what a setting names for one split.
+def get_only_split(splits: Mapping[str, _Split], name: str, setting: str) -> _Split:
+    """Return the only split of what a setting names for one split.
 
     Raises:
         DataError: it is a folder with splits of its own.

@@ -1,14 +1,14 @@
 """The rows of a corpus that is passed as a Python object: sentences, a table, or splits of them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from textvae.data.settings import DataSettings
-from textvae.data.sources import RowSource
+from textvae.data.sources import RowSource, iterate_joined
 from textvae.data.split_names import SPLIT_NAMES
 from textvae.data.table_options import explain_options_unused_by_rows
-from textvae.data.tables import LayoutError, Row, TableSettings, join_texts
+from textvae.data.tables import TableSettings, split_chats
 from textvae.data.texts import (
     is_table,
     iterate_column_rows,
@@ -46,7 +46,8 @@ def read_object_rows(
     if isinstance(corpus, Mapping) and _has_split_names(corpus):
         parts = corpus
     rows = {
-        SPLIT_NAMES[split]: _read_split_rows(split, part, settings) for split, part in parts.items()
+        SPLIT_NAMES[split]: _split_chats(_read_split_rows(split, part, settings), settings)
+        for split, part in parts.items()
     }
     has_columns = any(is_table(part) or isinstance(part, Mapping) for part in parts.values())
     unused = explain_options_unused_by_rows(settings, has_columns=has_columns)
@@ -90,16 +91,18 @@ def _read_split_rows(split: str, part: Any, settings: TableSettings) -> RowSourc
     return lambda: ({settings.text_column: sentence} for sentence in sentences)
 
 
+def _split_chats(rows: RowSource, settings: DataSettings) -> RowSource:
+    """Return a source of the messages of chats if the settings choose a role.
+
+    Its rows raise a DataError if they are no chats.
+    """
+    if settings.role is None:
+        return rows
+    return lambda: split_chats(rows(), settings.text_column, settings.role, needs_chats=True)
+
+
 def _join_columns(rows: RowSource, settings: TableSettings) -> RowSource:
     """Return a source of the same rows with the texts of several columns joined, if asked."""
     if not settings.join_columns:
         return rows
-
-    def join_rows() -> Iterator[Row]:
-        for number, row in enumerate(rows(), start=1):
-            try:
-                yield join_texts(row, settings)
-            except LayoutError as error:
-                raise DataError(f"row {number}: {error}") from None
-
-    return join_rows
+    return lambda: iterate_joined(rows(), settings)

@@ -9,7 +9,7 @@ name of an existing file is taken literally, even if it contains wildcards.
 import glob
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -29,16 +29,18 @@ from textvae.data.tables import (
     CORPUS_SUFFIXES,
     NUL_MESSAGE,
     CompressionError,
+    LayoutError,
     Row,
     RowReader,
     TableSettings,
     explain_undecodable,
     get_format_suffix,
+    join_texts,
     open_rows,
     split_chats,
 )
 from textvae.data.tables.class_names import find_class_names, name_classes
-from textvae.errors import DataError, did_you_mean
+from textvae.errors import ConfigError, DataError, did_you_mean
 from textvae.messages import print_note
 from textvae.runtime.network import give_up_without_network
 from textvae.runtime.paths import require_path
@@ -200,14 +202,15 @@ def report_left_out(corpus: str) -> None:
 
 
 def resolve_path(corpus: str) -> Path:
-    """Return the path of a corpus; `~` is the home folder unless a file has that name."""
-    path = require_path(BUNDLED_CORPORA.get(corpus, corpus), "corpus")
+    """Return the path of a corpus.
+
+    An existing file or folder is taken literally. Otherwise, the name of a bundled corpus means
+    its folder, and `~` is the home folder.
+    """
+    path = require_path(corpus, "corpus")
     if path.exists():
         return path
-    try:
-        return path.expanduser()
-    except RuntimeError:  # `~name` of a user who does not exist
-        return path
+    return Path(BUNDLED_CORPORA.get(corpus, path))
 
 
 def is_pipe(path: str | Path) -> bool:
@@ -283,8 +286,9 @@ def _build_missing_file_error(corpus: str, path: Path) -> DataError:
 
 def _report_folder(corpus: str, contents: FolderContents, settings: TableSettings) -> None:
     """Print what in a folder is read as which split, and what is not, unless it is a bundled one."""
-    if corpus not in BUNDLED_CORPORA:
-        for note in describe_contents(resolve_path(corpus), contents, settings.unit):
+    path = resolve_path(corpus)
+    if str(path) not in BUNDLED_CORPORA.values():
+        for note in describe_contents(path, contents, settings.unit):
             print_note(note)
 
 
@@ -377,10 +381,17 @@ def _load_data_set_splits(name: str, settings: TableSettings) -> dict[str, RowSo
     """Return the rows of each split of a data set, named `name` or `name:config` on the Hub.
 
     Raises:
+        ConfigError: an option of files is set.
         DataError: the data set cannot be loaded, or has no training split.
     """
     from datasets import load_dataset  # slow to import, and most corpora are files
 
+    if settings.needs_shape and settings.changed_file_options:
+        key = settings.changed_file_options[0]
+        raise ConfigError(
+            f"data.{key} = {getattr(settings, key)!r} is for files, and {name} is a data set of the "
+            "Hub; leave it out."
+        )
     # Streaming: the data set need not fit on the disk.
     path, _, config = name.partition(":")
     try:
@@ -414,6 +425,21 @@ def _build_data_set_source(stream: Any, settings: TableSettings) -> RowSource:
 
     def read() -> Iterator[Row]:
         rows = iter(name_classes(stream, find_class_names(stream.features)))
+        if settings.join_columns:
+            return iterate_joined(rows, settings)
         return split_chats(rows, settings.text_column, settings.role, needs_chats=needs_chats)
 
     return read
+
+
+def iterate_joined(rows: Iterable[Row], settings: TableSettings) -> Iterator[Row]:
+    """Yield rows that do not come from a file, with the texts of several columns joined.
+
+    Raises:
+        DataError: a row lacks one of the columns.
+    """
+    for number, row in enumerate(rows, start=1):
+        try:
+            yield join_texts(row, settings)
+        except LayoutError as error:
+            raise DataError(f"row {number}: {error}") from None

@@ -15,9 +15,8 @@ _TABLE_OPTIONS = ("text_column", "join_columns", "quoting", "header")
 _DELIMITED_OPTIONS = ("quoting", "header", "separator")
 _FILES_OF_RECORDS = {".json", ".jsonl", ".parquet", ".arrow"}
 
-# Options of files; and options of columns, with what they are for, which apply to a table that is
-# passed as a Python object, too.
-_FILE_OPTIONS = ("format", "separator", "quoting", "header", "encoding", "member", "unit")
+# Options of columns, with what they are for, which apply to a table that is passed as a Python
+# object, too.
 _COLUMN_OPTIONS = {"text_column": "tables", "join_columns": "tables", "role": "chats"}
 
 
@@ -72,7 +71,7 @@ def explain_options_unused_by_rows(settings: SplitSettings, *, has_columns: bool
     if settings.name_splits():
         return {}
     unused: dict[str, str] = {}
-    for key in _find_changed(settings, _FILE_OPTIONS):
+    for key in settings.changed_file_options:
         unused[key] = (
             f"data.{key} = {getattr(settings, key)!r} is for files, and the corpus is passed as a "
             "Python object"

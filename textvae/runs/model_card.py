@@ -93,6 +93,9 @@ def update_card(
 ) -> str:
     """Return a card with new measures, metadata, sentences or a new name; everything else stays.
 
+    Args:
+        data_set: the name of the evaluated data set, for a card without measures.
+
     Raises:
         ValueError: the metadata of the card is damaged.
     """
@@ -114,6 +117,9 @@ def update_card(
         )
     if measures is not None:
         data.model_name = data.model_name or _TITLE
+        if data.eval_results:
+            # Whether a name is that of a folder can only be told where the model was trained.
+            data_set = data.eval_results[0].dataset_name
         data.eval_results = _list_results(measures, split, data_set)
         card.text = put_measures(card.text, measures, split, data_set)
     if texts is not None:

@@ -10,7 +10,10 @@ _MAX_NAME_BYTES = 255  # of a file or a folder, on all usual file systems
 
 
 def require_path(value: object, name: str) -> Path:
-    """Return the name of a file or a folder as a path.
+    """Return the name of a file or a folder as a path; `~` is the home folder.
+
+    The shell replaces `~` at the beginning of a word only, and not in --output=~/runs. A name
+    that exists as it is written, or that is not of a user's folder, is not changed.
 
     Args:
         name: what has this name, for the message.
@@ -33,7 +36,13 @@ def require_path(value: object, name: str) -> Path:
             f"{name} = {quote_value(value)}: there is no such file, because a name has at most "
             f"{_MAX_NAME_BYTES} bytes and this one has {longest:,}."
         )
-    return Path(text)
+    path = Path(text)
+    if not text.startswith("~") or path.exists():
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # there is no such user
+        return path
 
 
 def expand_home(path: Path, name: str) -> Path:

@@ -108,6 +108,11 @@ def test_bytes_that_are_no_text_have_no_encoding(line):
         ("plain\ncafé\n".encode(), "cp1252", "is UTF-8, and data.encoding is cp1252, in which"),
         ("今日は\nいい\n".encode(), "shift_jis", "is UTF-8, and data.encoding is shift_jis"),
         (("a\n" * 300_000 + "é\n").encode(), "latin-1", "is UTF-8, and data.encoding is iso8859-1"),
+        (
+            "un café\n".encode() * 50 + b"na\xefve\n",
+            "cp1252",
+            "nonsense, but not all of its lines (1 of the first ones are not); repair them",
+        ),
         (b"a\n", "utf-32", "set data.encoding=utf-32-le or utf-32-be"),
         (b"caf\xe9\n", "ascii", "line 1: is not UTF-8"),
     ],

@@ -9,7 +9,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import has_magic, url_to_fs
 
 from textvae.data.folders import (
-    describe_contents,
+    describe_files,
     is_about_corpus,
     is_utf8_text,
     read_folder,
@@ -34,15 +34,18 @@ def is_stream_only(corpus: str) -> bool:
     return is_remote(corpus) or (has_magic(corpus) and not resolve_path(corpus).exists())
 
 
-def find_stream_files(corpus: str, unit: TextUnit = "line") -> dict[str, list[str]]:
+def find_stream_files(
+    corpus: str, unit: TextUnit = "line", *, needs_training_split: bool = True
+) -> dict[str, list[str]]:
     """Return the files of each split, sorted; a single file is `train`, whatever its name.
 
     Args:
         corpus: a file, folder, pattern or bundled corpus, or several URLs separated by spaces.
         unit: what one text of a text file is, for a note.
+        needs_training_split: whether to refuse a corpus without a training split.
 
     Raises:
-        DataError: no file is found, none can be read, or none belongs to the training split.
+        DataError: no file is found, none can be read, or the training split is missing.
     """
     if is_remote(corpus):
         # A set, since a file may match several of the URLs.
@@ -61,7 +64,7 @@ def find_stream_files(corpus: str, unit: TextUnit = "line") -> dict[str, list[st
             "compressed or not. (To stream a data set, name its files, for instance "
             "hf://datasets/NAME/**.parquet.)"
         )
-    if "train" not in splits:
+    if needs_training_split and "train" not in splits:
         raise DataError(
             f"{corpus}: contains {', '.join(sorted(splits))} but nothing to train on; "
             "name a file train, for instance."
@@ -75,7 +78,7 @@ def _find_local_splits(corpus: str, path: Path, unit: TextUnit) -> dict[str, lis
         return _group_by_split(corpus, _list_local(path))
     contents = read_folder(path)
     if contents.splits:
-        for note in describe_contents(path, contents, unit):
+        for note in describe_files(path, contents, unit):
             print_note(note)
     return {split: [str(file.path) for file in files] for split, files in contents.splits.items()}
 
@@ -114,7 +117,19 @@ def _list_local(path: Path) -> list[str]:
         return [str(path)]
     files = match_pattern(path)
     known = [file for file in files if get_format_suffix(file.name)]
-    return sorted(str(file) for file in known or filter(is_utf8_text, files))
+    if not known:
+        return sorted(str(file) for file in files if is_utf8_text(file))
+    _report_unknown(str(path), [str(file) for file in files if file not in known])
+    return sorted(map(str, known))
+
+
+def _report_unknown(corpus: str, files: list[str]) -> None:
+    """Print which files are not read because others have a suffix of a known format."""
+    if files:
+        print_note(
+            f"{corpus}: not read: {_format_files(files)} (files of unknown suffixes among known ones); "
+            "a pattern that matches no others reads them as text."
+        )
 
 
 def _list_remote(url: str) -> list[str]:
@@ -137,7 +152,11 @@ def _list_remote(url: str) -> list[str]:
     except Exception as error:  # each file system raises errors of its own, without a common base
         raise DataError(f"{url}: cannot be listed: {error}") from error
     visible = [file for file in files if not PurePosixPath(file).name.startswith((".", "_"))]
-    return [_restore_protocol(system, file) for file in visible if get_format_suffix(file)]
+    known = [file for file in visible if get_format_suffix(file)]
+    # Without a suffix, it may be a folder.
+    others = [file for file in visible if file not in known and PurePosixPath(file).suffix]
+    _report_unknown(url, others)
+    return [_restore_protocol(system, file) for file in known]
 
 
 def _restore_protocol(system: AbstractFileSystem, path: str) -> str:

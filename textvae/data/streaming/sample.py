@@ -6,6 +6,7 @@ held-out sentence, not even a duplicate of it outside the sample.
 """
 
 import json
+import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from textvae.data.corpus import (
     extract_text,
     prepare_splits,
 )
+from textvae.data.named_splits import get_only_split
 from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource
 from textvae.data.streaming.files import find_stream_files, is_stream_only
@@ -96,9 +98,12 @@ def _find_files(settings: DataSettings) -> dict[str, list[str]]:
     for split in HELD_OUT_SPLITS:
         name = getattr(settings, split)
         if name is not None:
-            files[split] = find_stream_files(name, settings.unit)["train"]
-            named = set(files[split])
-            files["train"] = [file for file in files["train"] if file not in named]
+            named = find_stream_files(name, settings.unit, needs_training_split=False)
+            files[split] = get_only_split(named, name, f"data.{split}")
+            held_out = set(map(os.path.realpath, files[split]))
+            files["train"] = [
+                file for file in files["train"] if os.path.realpath(file) not in held_out
+            ]
     if not files["train"]:
         raise DataError(
             f"{settings.corpus}: all its files are held out; nothing is left to train on."

@@ -63,8 +63,13 @@ class ChatReader(WrappedReader):
         is_first = True
         for record in self._reader.records():
             if is_first:
+                try:
+                    row = self._reader.row(record)
+                except ValueError as error:
+                    yield error  # the next row says whether there are chats
+                    continue
                 is_first = False
-                self._chat_column = self._find_chat_column(record)
+                self._chat_column = find_chat_column(row, self._text_column)
                 if self._chat_column is None and self._needs_chats:
                     raise FormatError(
                         f"holds no chats, and data.role = {self._role!r} is for chats: "
@@ -86,20 +91,12 @@ class ChatReader(WrappedReader):
         Raises:
             ValueError: this record cannot be parsed; later ones may still be.
         """
-        if self._chat_column is None:
-            return self._reader.row(record)
         if isinstance(record, ValueError):
             raise record
+        if self._chat_column is None:
+            return self._reader.row(record)
         message: Row = record
         return message
-
-    def _find_chat_column(self, record: Any) -> str | None:
-        """Return the column of a row that holds a chat, or None."""
-        try:
-            row = self._reader.row(record)
-        except ValueError:  # reported when its turn comes
-            return None
-        return find_chat_column(row, self._text_column)
 
     def _split_chat(self, record: Any) -> Iterator[Row | ValueError]:
         """Yield a row per message; an error, for `row` to raise, if the record is no chat."""

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import IO, Any, NamedTuple
 
 from textvae.data.row_report import RowNumbers, format_count
-from textvae.data.tables.base import FormatError, Row
+from textvae.data.tables.base import FormatError, Row, format_value
 from textvae.data.tables.layout import (
     check_repeated_names,
     find_separator,
@@ -34,6 +34,8 @@ from textvae.data.tables.values import as_number, is_amount
 _PROBED_ROWS = 100
 
 _QUOTED_CELL = re.compile('"(?:[^"]|"")*"')  # as programs write it, with inner quotes doubled
+
+_QUOTED_AFTER_SPACE = re.compile(r'\s+"(?:[^"]|"")*("\s*)?', re.DOTALL)  # or the first part of one
 
 # How to fix a file, for messages.
 _SET_NONE = "If quotes are characters of the texts, set data.quoting=none (--quoting none)"
@@ -118,6 +120,8 @@ class DelimitedReader:
         self.line = record.line
         if record.error is not None:
             raise record.error
+        if self._quoting == "auto" and self._quotes_delimit:
+            _refuse_space_before_quotes(record.cells)
         if len(record.cells) != self._cell_count or any(record.cells[len(self._columns) :]):
             raise FormatError(self._explain_cell_count(len(record.cells)))
         if any(self._is_quoted_by_program(cell) for cell in record.cells):
@@ -325,3 +329,18 @@ def _explain_csv_error(error: str) -> str:
             f"{_SET_NONE}; {_DOUBLE_THE_QUOTES}"
         )
     return f"cannot be read as a table: {error}."
+
+
+def _refuse_space_before_quotes(cells: list[Any]) -> None:
+    """Refuse a quoted cell after a space, whose quotes would become part of the text.
+
+    Raises:
+        FormatError: there is such a cell.
+    """
+    for cell in cells:
+        if isinstance(cell, str) and _QUOTED_AFTER_SPACE.fullmatch(cell):
+            raise FormatError(
+                f"has a space before the quotes in {format_value(cell)}, so that they do not "
+                "delimit the cell: remove the spaces after the separators. If these quotes belong "
+                "to the text, set data.quoting=quoted (--quoting quoted)."
+            )

@@ -217,8 +217,8 @@ def explain_undecodable(error: UnicodeDecodeError, encoding: str) -> str:
     )
     best = next(iter(guesses))
     return (
-        f"{problem} {readings[0].upper()}{readings[1:]}: if that is right, "
-        f"set data.encoding={best} (--encoding {best})."
+        f"{problem} {readings[0].upper()}{readings[1:]}: if the whole file is in that encoding, "
+        f"set data.encoding={best} (--encoding {best}); otherwise, repair the line."
     )
 
 
@@ -332,18 +332,24 @@ def _refuse_utf8(block: bytes, encoding: str) -> None:
         block: the first bytes that are not all ASCII.
 
     Raises:
-        LayoutError: all characters in it are UTF-8, which does not happen by chance.
+        LayoutError: most of its lines that are not ASCII are UTF-8, which does not happen by
+            chance.
     """
-    text = decode_head(block)
-    if text is None:
-        return
-    count = sum(not character.isascii() for character in text)
+    lines = [line for line in block.split(b"\n") if not line.isascii()]
+    texts = [text for text in map(decode_head, lines) if text is not None]
+    count = sum(not character.isascii() for text in texts for character in text)
     # A single character of an encoding with two bytes may look like UTF-8.
-    if count >= (_MIN_CHARACTERS if encoding in _TWO_BYTES else 1):
-        raise LayoutError(
-            f"is UTF-8, and data.encoding is {encoding}, in which it would be nonsense; leave "
-            "data.encoding (--encoding) out."
-        )
+    least = _MIN_CHARACTERS if encoding in _TWO_BYTES else 1
+    if count < least or 2 * len(texts) <= len(lines):
+        return
+    others = len(lines) - len(texts)
+    problem = f"is UTF-8, and data.encoding is {encoding}, in which it would be nonsense"
+    if others == 0:
+        raise LayoutError(f"{problem}; leave data.encoding (--encoding) out.")
+    raise LayoutError(
+        f"{problem}, but not all of its lines ({others} of the first ones are not); repair them, or skip "
+        "them with data.on_corrupt=skip, and leave data.encoding (--encoding) out."
+    )
 
 
 def _mark_undecodable(error: UnicodeError) -> tuple[str, int]:

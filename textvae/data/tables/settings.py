@@ -43,6 +43,8 @@ _NOT_SEPARATORS = '"\r\n\0'
 
 _DEFAULT_COLUMN = "text"
 
+_FILE_OPTIONS = ("format", "separator", "quoting", "header", "encoding", "member", "unit")
+
 # What a verb takes over from the training of its run. The rest depends on the single file.
 _INHERITED = ("text_column", "join_columns", "quoting", "unit", "role", "white_space")
 
@@ -52,7 +54,7 @@ class WhiteSpaceSettings(StrictSettings):
 
     white_space: WhiteSpace = Field(
         "fold",
-        description="fold: to single blanks; keep: texts keep blanks, indentation and line breaks, "
+        description="fold: to single spaces; keep: texts keep spaces, indentation and line breaks, "
         "for source code (tokenizer.kind = bpe, byte or character)",
     )
 
@@ -171,6 +173,12 @@ class TableSettings(WhiteSpaceSettings):
         Those of a corpus are. Texts for a model that was trained on chats may be plain text.
         """
         return False
+
+    @property
+    def changed_file_options(self) -> list[str]:
+        """The options that only apply to files, and are not at their defaults."""
+        fields = TableSettings.model_fields
+        return [name for name in _FILE_OPTIONS if getattr(self, name) != fields[name].default]
 
     @property
     def text_columns(self) -> list[str]:
