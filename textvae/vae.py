@@ -406,7 +406,7 @@ class TextVAE:
         listed = require_texts(texts)
         if write_as is not None:
             require_model_labels(self.bundle.labels, "write_as")
-        classes = require_label_per_text(self.bundle.labels, labels, len(listed))
+        classes = self._require_labels(labels, len(listed))
         settings = build_decoding_settings(**decoding)
         steps = validate_settings(RefineSettings, {"refine": refine}, "reconstruct").refine
         size = require_integer(batch_size, "batch_size")
@@ -666,7 +666,7 @@ class TextVAE:
 
         settings = validate_settings(ScoreSettings, dict(options), "score")
         listed = require_texts(texts)
-        classes = require_label_per_text(self.bundle.labels, labels, len(listed))
+        classes = self._require_labels(labels, len(listed))
 
         def answer(rows: list[int]) -> list[Score]:
             chosen = classes and _select(classes, rows)
@@ -934,11 +934,36 @@ class TextVAE:
         from textvae.uses.augment import augment
 
         settings = validate_settings(AugmentSettings, dict(options), "augment")
+        self._refuse_fixed_label("augment")
         rows, kept, classes = _drop_blanks_with_labels(texts, labels)
         records = augment(self.bundle, kept, classes, settings, progress)
         for record in records:
             record["sources"] = [rows[source] for source in record["sources"]]
         return records
+
+    def _require_labels(self, labels: Sequence[str] | None, count: int) -> list[str] | None:
+        """Return the labels of `count` texts as strings, or None.
+
+        Raises:
+            ConfigError: the model is unconditional, or a view with a label of its own.
+            DataError: there is not one label per text, or a label is missing.
+        """
+        if labels is not None:
+            self._refuse_fixed_label("labels")
+        return require_label_per_text(self.bundle.labels, labels, count)
+
+    def _refuse_fixed_label(self, what: str) -> None:
+        """Refuse labels of texts if `with_label` has given all texts the same one.
+
+        Raises:
+            ConfigError: this is such a view.
+        """
+        label = self.bundle.fixed_label
+        if label is not None:
+            raise ConfigError(
+                f"{what}: the texts have labels of their own, but this is the view "
+                f"`with_label({label!r})`, in which all texts have that label; use the model itself."
+            )
 
     # Saving
 

@@ -84,8 +84,10 @@ def test_a_row_has_several_sentences(ask, tmp_path, verb):
         found = without_place(records, "sentences", "a", "b", "c")
         assert found[: len(alone)] == alone, words
         assert len(records) == len(alone) + (words == ["rows.txt"])
-    piped = ask(verb, "--file", "-", *options, stdin="\t".join(texts) + "\n")
-    assert without_place(piped, "sentences", "a", "b", "c") == alone
+    # So many rows with equally many tabs would be a table if a row had one sentence.
+    for rows in (1, 6):
+        piped = ask(verb, "--file", "-", *options, stdin=("\t".join(texts) + "\n") * rows)
+        assert without_place(piped, "sentences", "a", "b", "c") == alone * rows
 
 
 def test_sentences_may_follow_options(ask):

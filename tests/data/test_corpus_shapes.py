@@ -381,7 +381,7 @@ def test_a_role_that_no_message_has_is_refused(tmp_path, row, role, words):
 def test_a_damaged_first_line_does_not_hide_the_chats(tmp_path):
     """The first row that can be read says whether the file holds chats."""
     good = json.dumps({"messages": MESSAGES})
-    file = write(tmp_path / "a.jsonl", f"{good[:20]}\n{good}\n{good}\n")
+    write(tmp_path / "a.jsonl", f"{good[:20]}\n{good}\n{good}\n")
     with open_rows((tmp_path / "a.jsonl").open("rb"), "a.jsonl", TableSettings()) as reader:
         rows = []
         for record in reader.records():

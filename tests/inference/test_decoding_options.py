@@ -287,3 +287,10 @@ def test_the_options_of_a_run_replace_those_of_the_decoder(vae, own_options, mon
     monkeypatch.setattr(vae.model.generation_config, "min_p", 0.01)
     expected = {"min_p": 0.01, "temperature": own_options["temperature"]}
     assert vae.generate(8, seed=1) == vae.generate(8, seed=1, **expected)
+
+
+def test_one_beam_is_no_search(lstm):
+    """The default number of beams may be named, and texts are sampled all the same."""
+    plain = lstm.generate(6, seed=1)
+    assert lstm.generate(6, seed=1, num_beams=1) == plain
+    assert lstm.generate(6, seed=1, do_sample=False) != plain

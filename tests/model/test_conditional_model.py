@@ -231,3 +231,11 @@ def test_a_saved_model_keeps_its_labels(conditional, tmp_path):
     wild = conditional.generate(4, label="wild", seed=0)
     assert loaded.generate(4, label="wild", seed=0) == wild
     assert loaded.generate(4, seed=0) == conditional.generate(4, seed=0)
+
+
+def test_a_view_of_a_label_refuses_labels_of_texts(conditional):
+    """One of the two would be ignored."""
+    view = conditional.with_label(LABELS[0])
+    for use in (view.score, view.reconstruct, view.augment):
+        with pytest.raises(ConfigError, match=r"labels of their own, but this is the view"):
+            use(SENTENCES, labels=LABELS)

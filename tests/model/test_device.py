@@ -12,6 +12,7 @@ import torch
 from torch.fx.experimental import _config
 
 from tests.tiny import BOS, EOS, LATENT, PAD, UNKNOWN, VOCAB, tiny_batch, tiny_model
+from textvae.model.posteriors.flow import FlowPosterior, FlowSettings
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import TECHNIQUES, ModelFacts, Progress
 from textvae.runtime.processes import SINGLE_PROCESS
@@ -50,3 +51,15 @@ def test_a_step_stays_on_its_device(meta_device, writer, name):
     Meter(SINGLE_PROCESS).add(terms, batch)
     terms.loss.backward()
     assert terms.loss.device == meta_device
+
+
+def test_a_collected_flow_distribution_is_computed_where_its_weights_are():
+    """Measures collect distributions on the CPU. Here, a type of numbers stands for a device."""
+    posterior = FlowPosterior(FlowSettings(pooling=["last"]), 6, 4, is_bidirectional=False)
+    q = posterior(torch.randn(3, 5, 6), torch.ones(3, 5))
+    z = torch.randn(2, 3, 4)
+    expected = q.log_prob(z)
+    posterior.flow.double()
+    assert q.sample().dtype == torch.float32
+    assert q.sample_with_seeds([1, 2, 3], 2).shape == (2, 3, 4)
+    torch.testing.assert_close(q.log_prob(z), expected)

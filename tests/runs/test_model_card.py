@@ -152,7 +152,8 @@ def test_new_measures_keep_the_name_of_the_data_set(tiny_run, tmp_path, record, 
     monkeypatch.chdir(tmp_path)
     card = build_card(TextVAE.from_pretrained(folder).bundle, Run(folder), measures=record)
     (folder / "README.md").write_text(card)
-    assert "name: mine" in card and "corpora/mine" not in card
+    assert "name: mine" in card
+    assert "corpora/mine" not in card
     monkeypatch.chdir(folder)
     refresh_card(Run(folder), record, "test")
     assert "name: mine" in (folder / "README.md").read_text()

@@ -1,5 +1,6 @@
 """Sentence embeddings: computed as their base does, and decoded."""
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -224,3 +225,36 @@ def test_a_model_without_sentence_embeddings_says_how_to_train_one(tiny_run):
     vae = TextVAE.from_pretrained(tiny_run, "cpu")
     with pytest.raises(ConfigError, match="states=sentence"):
         vae.embed(["a man"])
+
+
+def test_embeddings_of_a_trained_encoder_are_refused(vae):
+    """They are no longer those of sentence-transformers."""
+    encoder = vae.model.encoder
+    trained = TextVAE(
+        deepcopy(vae.model), vae.tokenizer, encoder_tokenizer=vae.bundle.encoder_tokenizer
+    )
+    trained.model.encoder.has_fixed_states = False
+    message = r"encoder was trained.*model\.encoder\.train=none"
+    with pytest.raises(ConfigError, match=message):
+        trained.embed(CORPUS)
+    with pytest.raises(ConfigError, match=message):
+        trained.decode_embeddings(np.zeros((1, encoder.hidden)))
+
+
+def test_a_merged_model_still_has_the_embeddings_of_its_base(vae, tmp_path):
+    """Its encoder was not trained."""
+    vae.save_pretrained(tmp_path / "merged", merge=True)
+    merged = TextVAE.from_pretrained(tmp_path / "merged", device="cpu")
+    np.testing.assert_allclose(merged.embed(CORPUS), vae.embed(CORPUS), atol=1e-6)
+
+
+def test_a_text_is_embedded_as_far_as_its_base_reads(base, vae):
+    """The length of a text that the decoder writes does not matter."""
+    from sentence_transformers import SentenceTransformer
+
+    limit = vae.bundle.encoder_tokenizer.max_length
+    assert limit == 128
+    text = " ".join(CORPUS * 50)
+    expected = SentenceTransformer(str(base), device="cpu")
+    expected.max_seq_length = limit
+    np.testing.assert_allclose(vae.embed([text]), expected.encode([text]), atol=1e-5)

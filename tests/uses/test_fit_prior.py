@@ -11,8 +11,14 @@ from tests.tiny_run import LABELLED, SETTINGS, table, train_tiny
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.model.posteriors.deterministic import Point
+from textvae.model.posteriors.flow import FlowPosterior, FlowSettings
 from textvae.runs.fitted import save_fitted
-from textvae.uses.fit_prior.fit import FITTED_PRIORS, load_prior, sample_fitted_prior
+from textvae.uses.fit_prior.fit import (
+    FITTED_PRIORS,
+    fit_on_posterior,
+    load_prior,
+    sample_fitted_prior,
+)
 from textvae.uses.settings import PriorKind
 from textvae.vae import TextVAE
 
@@ -202,3 +208,15 @@ def test_no_prior_is_recommended_to_a_conditional_run(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "do not lie where its sentences do" in error
     assert "prior fit" not in error
+
+
+@pytest.mark.parametrize("kind", ["gaussian_mixture", "flow", "diffusion"])
+def test_a_prior_is_fitted_on_the_samples_of_a_flow_posterior(kind, monkeypatch):
+    """Its weights, through which samples have gradients, are those of the model."""
+    monkeypatch.setattr("textvae.uses.fit_prior.base.TRAINING_STEPS", 50)
+    torch.manual_seed(0)
+    posterior = FlowPosterior(FlowSettings(pooling=["last"]), 6, 3, is_bidirectional=False)
+    q = posterior(torch.randn(600, 5, 6), torch.ones(600, 5))
+    assert q.sample().requires_grad
+    prior = fit_on_posterior(q, FITTED_PRIORS[kind])
+    assert prior.sample(4).shape == (4, 3)

@@ -22,13 +22,19 @@ from textvae.uses.latent_proposals import log_evidence, sample_weighted_latents
 from textvae.vae import TextVAE
 
 FEW: dict[str, Any] = {"latents": 16, "beams": 3}
+FEW_OF: dict[str, dict[str, Any]] = {
+    "resampling": FEW,
+    "sampling": {"latents": 16},
+    "beam_search": {"beams": 3},
+    "conditional_modes": {"beams": 3},
+}
 TEXT = "a man ___ a ___ horse ."
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_visible_words_stay_where_they_are(vae, method):
     """Each sentence is the text with known words in its blanks, and no two are the same."""
-    rows = vae.infill(TEXT, n=4, method=method, **FEW)
+    rows = vae.infill(TEXT, n=4, method=method, **FEW_OF[method])
     assert 1 <= len({row["text"] for row in rows}) == len(rows) <= 4
     vocabulary = " ".join(SENTENCES).split()
     for row in rows:
@@ -230,7 +236,7 @@ def test_a_language_model_fills_blanks_by_beam_search():
     model = type(vae)(type(vae.model)(config), vae.tokenizer)
     model.model.generation_config.update(max_new_tokens=12)
     for method in ("beam_search", "resampling"):
-        for row in model.infill(TEXT, method=method, **FEW):
+        for row in model.infill(TEXT, method=method, **FEW_OF[method]):
             elbo = model.score(row["text"], samples=2)[0]["elbo"]
             assert elbo is not None
             exact = -elbo
@@ -303,3 +309,32 @@ def test_the_command_prints_sentences_with_their_scores(tiny_run, capsys):
     assert all(row["text"].startswith("the dog ") and row["text"].endswith(".") for row in rows)
     assert main(["infill", str(tiny_run), "the dog", "--device", "cpu"]) == 2
     assert "has no blank" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["beams", "latents"])
+def test_a_number_without_effect_is_refused(lstm, method, name):
+    """Each method says which of the two it uses; what is only a default is not refused."""
+    lstm.infill("a ___ .", method=method, **FEW_OF[method])
+    if name in FEW_OF[method]:
+        return
+    with pytest.raises(ConfigError, match=rf"infill\.{name} = 4 has no effect with method"):
+        lstm.infill("a ___ .", method=method, **{name: 4})
+
+
+def test_a_repetition_that_a_visible_token_completes_is_not_rewarded(vae):
+    """A visible token keeps its own score, so that of a beam is still the likelihood."""
+    bundle = vae.bundle
+    z = draws(1, vae.latent_dim)
+    template = parse_template(bundle, "two old ___ old man .")
+    options = {"no_repeat_ngram_size": 2, "bad_words_ids": [[5, 6]]}
+    (candidates,) = beam_search_latents(bundle, template, [(1,)], z, 8, options)
+    texts = [each.text for each in candidates]
+    assert len(texts) == 8
+    constants = []
+    for each in candidates:
+        batch = bundle.make_batch(encode_batch(vae.tokenizer, [each.text]))
+        rows = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+        output = vae.model(**rows, latent=z)
+        constants.append(each.score + float(output.sentence_reconstruction))
+    np.testing.assert_allclose(constants, constants[0], atol=1e-3)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.tiny import tiny_model
+from tests.uses.test_infill import FEW_OF
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer, encode_batch
 from textvae.uses.infill.infill import METHODS
 from textvae.uses.infill.template import parse_template
@@ -46,7 +47,7 @@ def test_everything_around_a_blank_in_a_word_stays(vae, text):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_fills_blanks_in_words(vae, method):
     """Also those that encode the sentence with its fills again."""
-    rows = vae.infill("CC(C)___c1ccccc1", n=2, method=method, latents=4, beams=3)
+    rows = vae.infill("CC(C)___c1ccccc1", n=2, method=method, **FEW_OF[method])
     assert all(row["text"].startswith("CC(C)") for row in rows)
 
 

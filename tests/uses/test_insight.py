@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.tiny import tiny_model, tiny_tokenizer, tiny_vae
+from tests.tiny import SENTENCES, tiny_model, tiny_tokenizer, tiny_vae
 from textvae.errors import ConfigError, DataError
 from textvae.inference.encode import posterior
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.uses.insight import build_column
 from textvae.uses.insight.associations import compute_associations, find_words_at_ends
+from textvae.uses.insight.insight import describe_dimensions
 from textvae.vae import TextVAE
 
 BEGINNINGS = ("a man", "two dogs", "the old woman", "a child", "two old men in the town")
@@ -166,3 +167,12 @@ def language_model():
     """Return a tiny language model."""
     tokenizer = tiny_tokenizer()
     return TextVAE(tiny_model(conditioning=[], latent=0, vocab=len(tokenizer)), tokenizer)
+
+
+def test_a_conditional_model_with_one_dimension_has_no_kl():
+    """Without a label its prior is a mixture, and the KL to that is no sum over dimensions."""
+    vae = tiny_vae(latent=1, labels={"a": 3, "b": 2})
+    q = posterior(vae.bundle, SENTENCES)
+    assert describe_dimensions(vae.bundle, q)[0]["kl"] is None
+    labelled = describe_dimensions(vae.with_label("a").bundle, q)
+    assert labelled[0]["kl"] > 0

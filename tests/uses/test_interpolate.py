@@ -203,3 +203,13 @@ def test_a_sentence_that_is_blank_or_no_text_is_refused_wherever_it_is(lstm):
         lstm.interpolate("a man", "a dog", "a horse", 3)
     with pytest.raises(DataError, match="blank"):
         lstm.interpolate("a man", "a dog", " ")
+
+
+def test_copies_among_the_reference_do_not_change_a_density_path(lstm):
+    """A copy would be a neighbor at no distance, and make the kernels too narrow."""
+    reference = [f"{text} {word}" for text in SENTENCES for word in ("man", "old", "park")]
+    paths = [
+        lstm.interpolate(*SENTENCES[:2], steps=4, path="density", reference=reference * copies)
+        for copies in (1, 3)
+    ]
+    assert paths[0] == paths[1]

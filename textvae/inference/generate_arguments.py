@@ -66,7 +66,7 @@ def build_generate_arguments(
     if configured.num_beams is not None and configured.num_beams > 1:
         arguments.setdefault("num_beams", configured.num_beams)
     asks_to_sample = any(name in arguments for name in SAMPLING_OPTIONS)
-    uses_default = samples_by_default and "num_beams" not in arguments
+    uses_default = samples_by_default and arguments.get("num_beams", 1) == 1
     arguments.setdefault("do_sample", asks_to_sample or uses_default)
     _check_combination(arguments)
     _check_lengths(bundle, arguments)

@@ -36,7 +36,9 @@ def read_training_texts(run: Path | None) -> list[str]:
 
 
 def read_split_texts(run: Path | None, split: Split, max_sentences: int | None) -> list[str]:
-    """Return the first `max_sentences` sentences of a split, or all of them if it is None.
+    """Return `max_sentences` sentences of a split, or all of them if it is None or there are fewer.
+
+    They are evenly spaced, because a split has the order of its files.
 
     Raises:
         ConfigError: the model is not in a folder, or the folder has no such split.
@@ -48,8 +50,10 @@ def read_split_texts(run: Path | None, split: Split, max_sentences: int | None) 
             f"from; {advice}."
         )
     try:
-        return list(Run(run).open_split(split)[:max_sentences]["text"])
+        rows = Run(run).open_split(split).select_columns("text")
     except CheckpointError:
         raise ConfigError(
             f"{run}: has no {split} split to take sentences from; {advice}."
         ) from None
+    count = len(rows) if max_sentences is None else min(max_sentences, len(rows))
+    return list(rows[[place * len(rows) // count for place in range(count)]]["text"])

@@ -16,7 +16,7 @@ from textvae.inference.bundle import Bundle
 from textvae.messages import print_note
 from textvae.model.bases.lora import Trained, check_peft
 from textvae.model.bases.memory import check_memory
-from textvae.model.bases.pooling import describe_pooling
+from textvae.model.bases.pooling import check_plain_texts, describe_pooling
 from textvae.model.bases.quantization import Bits, check_quantization
 from textvae.model.bases.roles import check_decoder, check_encoder, check_vocabulary
 from textvae.model.bases.settings import BaseSettings, PretrainedSettings
@@ -42,6 +42,7 @@ _UNREAD_LABELS = ("one", "other")
 
 # An encoder may have more tokens for a text than the decoder, which cuts it at data.max_tokens.
 _ENCODER_TOKENS_PER_TOKEN = 2
+_MOST_ENCODER_TOKENS = 8192  # that an encoder reads only because its base has no lower limit
 _SPECIAL_TOKENS = 8
 _START_AND_END = 2
 
@@ -101,11 +102,15 @@ class Bases:
             return locate_saved_tokenizer(settings)
         return settings.model_copy(update={"path": str(self.decoder.folder)})
 
-    def load_encoder_tokenizer(self, max_tokens: int) -> EncoderTokenizer | None:
+    def load_encoder_tokenizer(
+        self, max_tokens: int, *, is_whole: bool = False
+    ) -> EncoderTokenizer | None:
         """Return the tokenizer of a pretrained encoder, or None.
 
         Args:
             max_tokens: the most tokens of a text for the decoder.
+            is_whole: whether the encoder reads a text as far as its base does, for the sentence
+                embeddings of its base, and not only as far as the decoder writes it.
 
         Raises:
             ConfigError: the base has no tokenizer that can be used.
@@ -119,8 +124,9 @@ class Bases:
             tokenizer.model_max_length,
             _count_positions(base.config) or math.inf,
             (pooling.max_length if pooling else None) or math.inf,
-            _count_encoder_tokens(max_tokens),
         ]
+        if not is_whole or min(limits) > _MOST_ENCODER_TOKENS:
+            limits.append(_count_encoder_tokens(max_tokens))
         return EncoderTokenizer.from_base(tokenizer, int(min(limits)))
 
     def report(self) -> None:
@@ -209,6 +215,8 @@ def lengthen_encoder_tokenizer(
     encoder = initial.model.encoder
     if tokenizer is None or not isinstance(encoder, PretrainedEncoder):
         return tokenizer
+    if encoder.has_sentence_state:
+        return tokenizer  # it reads a text as far as its base does
     limit = tokenizer.max_length
     if limit is None or limit < _count_encoder_tokens(max_tokens_before):
         return tokenizer  # the base itself has no room for more
@@ -265,6 +273,11 @@ def check_states(settings: Settings, base: Base) -> None:
     if not isinstance(part, PretrainedEncoderSettings):
         return
     check_sentence_states(part, describe_pooling(base.folder))
+    if part.states == "sentence":
+        tokenizer = _read_tokenizer(base, _ENCODER)
+        check_plain_texts(
+            base.folder, is_cased=tokenizer("Aa")["input_ids"] != tokenizer("aa")["input_ids"]
+        )
 
 
 def _count_positions(config: PreTrainedConfig) -> int | None:

@@ -150,7 +150,9 @@ def _choose_start(
     max_tokens = settings.data.max_tokens
     if not init:
         bases, settings = open_run_bases(settings, device)
-        return _Start(None, bases, bases.load_encoder_tokenizer(max_tokens)), settings
+        is_whole = getattr(settings.model.encoder, "states", None) == "sentence"
+        tokenizer = bases.load_encoder_tokenizer(max_tokens, is_whole=is_whole)
+        return _Start(None, bases, tokenizer), settings
     initial = load_bundle(init, "cpu")
     _check_initial_objective(settings, initial)
     _check_initial_labels(settings.data, initial)

@@ -25,6 +25,10 @@ from textvae.model.encoders.pretrained import PretrainedEncoder
 
 _BATCH_SIZE = 256
 _ROUND = 8  # candidates that are embedded before the next ones are searched
+_ADVICE = (
+    "train one with model.encoder.kind=pretrained, model.encoder.states=sentence and "
+    "model.encoder.train=none, as in configs/decode_embedder.yaml"
+)
 _FEEDBACK = 0.5  # share of the difference that is added; chosen on 500 validation captions
 
 
@@ -166,14 +170,15 @@ def _require_sentence_encoder(bundle: Bundle) -> PretrainedEncoder:
     """Return the encoder.
 
     Raises:
-        ConfigError: it returns no sentence embeddings.
+        ConfigError: it returns no sentence embeddings, or not those of its base.
     """
     encoder = bundle.model.encoder
     if not isinstance(encoder, PretrainedEncoder) or not encoder.has_sentence_state:
+        raise ConfigError(f"this model has no sentence embeddings to decode: {_ADVICE}.")
+    if not encoder.has_fixed_states:
         raise ConfigError(
-            "this model has no sentence embeddings to decode: train one with "
-            "model.encoder.kind=pretrained and model.encoder.states=sentence, as in "
-            "configs/decode_embedder.yaml."
+            "this model's sentence encoder was trained, so its embeddings are no longer those of "
+            f"{encoder.settings.name}: {_ADVICE}."
         )
     return encoder
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from textvae.errors import ConfigError
+from textvae.evaluation.measures.inputs import take_evenly
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
@@ -25,6 +26,8 @@ from textvae.schema import choose
 from textvae.uses.density_path import KernelDensity, density_path
 
 DENSITY_PATH_NAME = "density"  # the path that needs reference sentences
+
+_MAX_REFERENCE = 2_000  # sentences that its density is fitted to, whose distances are in memory
 
 
 def interpolate(
@@ -96,5 +99,7 @@ def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> La
             f"path = {DENSITY_PATH_NAME!r} needs reference sentences; pass sentences like "
             "the training data as `reference`."
         )
-    density = KernelDensity.fit(posterior(bundle, reference).mean)
+    # A copy would count as a neighbor of its sentence, and make the density too narrow.
+    sentences = take_evenly(list(dict.fromkeys(reference)), _MAX_REFERENCE)
+    density = KernelDensity.fit(posterior(bundle, sentences).mean)
     return partial(density_path, density=density)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from textvae.errors import ConfigError
-from textvae.model.bases.pooling import Pooling, describe_pooling
+from textvae.model.bases.pooling import Pooling, check_plain_texts, describe_pooling
 
 TRANSFORMER = ("", "sentence_transformers.models.Transformer")
 POOLING = ("1_Pooling", "sentence_transformers.models.Pooling")
@@ -123,3 +123,33 @@ def test_a_missing_config_of_the_pooling_is_refused(write):
     folder = write(TRANSFORMER, POOLING)
     (folder / "1_Pooling" / "config.json").unlink()
     refused(folder, r"1_Pooling/config\.json is missing")
+
+
+@pytest.mark.parametrize(
+    ("file", "entries", "is_cased", "words"),
+    [
+        ("config_sentence_transformers.json", {"default_prompt_name": "query"}, False, "prompt"),
+        ("sentence_bert_config.json", {"do_lower_case": True}, True, "lowers all capitals"),
+    ],
+)
+def test_an_encoder_that_changes_the_texts_is_refused(tmp_path, file, entries, is_cased, words):
+    """Its embeddings would differ from those of sentence-transformers without a word."""
+    (tmp_path / file).write_text(json.dumps(entries))
+    with pytest.raises(ConfigError, match=words):
+        check_plain_texts(tmp_path, is_cased=is_cased)
+
+
+@pytest.mark.parametrize(
+    ("file", "entries"),
+    [
+        (
+            "config_sentence_transformers.json",
+            {"default_prompt_name": None, "prompts": {"q": "q: "}},
+        ),
+        ("sentence_bert_config.json", {"do_lower_case": True}),
+    ],
+)
+def test_an_encoder_that_keeps_the_texts_is_accepted(tmp_path, file, entries):
+    """A tokenizer that lowers capitals itself makes `do_lower_case` superfluous."""
+    (tmp_path / file).write_text(json.dumps(entries))
+    check_plain_texts(tmp_path, is_cased=False)

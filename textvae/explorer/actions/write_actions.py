@@ -16,7 +16,7 @@ from textvae.explorer.write import (
     vary,
 )
 from textvae.inference.settings import DEFAULT_TEMPERATURE, draw_seed
-from textvae.uses.options import DecodingOptions
+from textvae.uses.options import DecodingOptions, InfillOptions
 from textvae.uses.records import Infill
 from textvae.uses.settings import InfillMethod
 from textvae.vae import TextVAE
@@ -100,15 +100,16 @@ class WriteActions:
         sentence = require_sentence(text)
         chosen = cast(InfillMethod, require_choice(method, "method", get_args(InfillMethod)))
         number = draw_seed() if seed is None else require_count(seed, "seed", MAX_SEED, at_least=0)
+        options: InfillOptions = {
+            "n": require_count(n, "n", self.run.limit),
+            "method": chosen,
+            "most_tokens": require_count(tokens_per_blank, "tokens_per_blank", 10),
+            "seed": number,
+        }
+        if chosen in ("resampling", "sampling"):
+            options["latents"] = _INFILL_LATENTS
         with self.run.model(label) as vae:
-            fills = vae.infill(
-                sentence,
-                n=require_count(n, "n", self.run.limit),
-                method=chosen,
-                most_tokens=require_count(tokens_per_blank, "tokens_per_blank", 10),
-                latents=_INFILL_LATENTS,
-                seed=number,
-            )
+            fills = vae.infill(sentence, **options)
         return {"fills": fills, "seed": number}
 
     def reconstruct(

@@ -299,6 +299,14 @@ class LanguageModel(nn.Module):
                 f"{self.setting}.bits = {self.bits}: adapters cannot be merged into rounded "
                 "weights. Save the model without merge; it then needs its base."
             )
+        if self.record.is_tied and any(
+            is_adapter(name) for name, _ in self.upper.get_input_embeddings().named_parameters()
+        ):
+            raise ConfigError(
+                f"{self.setting}.lora.targets names the embedding, whose weights the output "
+                "projection shares: merged, the adapter would change both. Save the model without "
+                "merge; it then needs its base."
+            )
         merge_adapters(self.upper)
         self.rows = BaseRows.make_unused()
         self.record = self.record.model_copy(update={"is_needed": False})

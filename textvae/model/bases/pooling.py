@@ -24,6 +24,7 @@ _OLD_ENTRIES = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _SUPPORTED = ("cls", "max", "mean", "lasttoken")
+_PROMPTS_FILE = "config_sentence_transformers.json"
 _LENGTH_FILES = "sentence_*_config.json"  # older releases name the architecture, bert or another
 
 
@@ -138,6 +139,34 @@ def _read_max_length(folder: Path) -> int | None:
         if isinstance(length, int) and length > 0:
             return length
     return None
+
+
+def check_plain_texts(folder: Path, *, is_cased: bool) -> None:
+    """Check that a sentence encoder embeds a text as it is written.
+
+    Args:
+        is_cased: whether its tokenizer tells capitals from small letters.
+
+    Raises:
+        ConfigError: it adds a prompt to every text, or lowers capitals before its tokenizer does.
+    """
+    file = folder / _PROMPTS_FILE
+    entries = _read_json(file) if file.is_file() else {}
+    prompt = entries.get("default_prompt_name") if isinstance(entries, dict) else None
+    if prompt is not None:
+        raise ConfigError(
+            f"{file}: adds the prompt {prompt!r} to every text, which textvae does not: its "
+            "embeddings would be others. Name another model, or set default_prompt_name to null in "
+            "a copy of the folder, and embed without a prompt everywhere."
+        )
+    for length_file in sorted(folder.glob(_LENGTH_FILES)):
+        entries = _read_json(length_file)
+        if isinstance(entries, dict) and entries.get("do_lower_case") and is_cased:
+            raise ConfigError(
+                f"{length_file}: lowers all capitals (do_lower_case) before the tokenizer, which "
+                "textvae does not: the embeddings would be others. Name another model, or set "
+                "do_lower_case to false in a copy of the folder, and embed with that copy everywhere."
+            )
 
 
 def _read_json(file: Path) -> Any:

@@ -84,16 +84,25 @@ def find_base(name: str, setting: str, revision: str | None = None) -> Base:
 def find_original(name: str, setting: str, revision: str | None) -> Base:
     """Return the base that a trained model has its frozen weights from.
 
+    Args:
+        revision: the commit of a base of the hub; None for one that was a local folder.
+
     Raises:
         ConfigError: it is no longer where it was.
     """
+    advice = (
+        "The model was trained from this base and does not hold its weights: "
+        f"put it back, or change its name ({name}) in config.json."
+    )
+    # The hub may have a model of the same name.
+    if revision is None and not os.path.isdir(os.path.expanduser(name)):
+        raise ConfigError(
+            f"{setting} = {name!r}: there is no such folder, seen from {os.getcwd()}. {advice}"
+        )
     try:
         return find_base(name, setting, revision)
     except ConfigError as error:
-        raise ConfigError(
-            f"{error} The model was trained from this base and does not hold its weights: "
-            f"put it back, or change its name ({name}) in config.json."
-        ) from error
+        raise ConfigError(f"{error} {advice}") from error
 
 
 def _find_folder(name: str, setting: str, revision: str | None) -> tuple[Path, str | None]:

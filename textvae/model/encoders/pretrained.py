@@ -236,11 +236,15 @@ class PretrainedEncoder(Encoder):
         copy_weights(weights, self.body, {name: base_names[name] for name in names})
 
     def merge_base(self) -> dict[str, Any]:
-        """Merge the adapters; the part is then one that is trained as a whole."""
+        """Merge the adapters; the part then has all of its weights, as one that is trained whole.
+
+        A frozen encoder stays frozen: its states are still those of its base.
+        """
         merge_adapters(self.body)
         record = self.settings.require_base(_SETTING).model_copy(update={"is_needed": False})
-        self.settings = self.settings.model_copy(update={"train": "all", "base": record})
-        return {"train": "all", "base": record.model_dump()}
+        train = "none" if self.has_fixed_states else "all"
+        self.settings = self.settings.model_copy(update={"train": train, "base": record})
+        return {"train": train, "base": record.model_dump()}
 
     def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the sentence embeddings with entries of about unit variance, (batch, hidden)."""

@@ -77,6 +77,9 @@ class CouplingFlow(nn.Module):
 class _FlowDistribution(Distribution):
     """The distribution of f(u) for a Gaussian u and an invertible f.
 
+    Measures collect distributions on the CPU, while the flow's weights stay on the model's
+    device: what needs the flow is computed there, and returned on the device of the tensors.
+
     Shapes:
         mean: (batch, latent), the image of the Gaussian's mean (not the mean of the image)
         center, logvar: (batch, latent), mean and log-variance of the Gaussian
@@ -93,27 +96,30 @@ class _FlowDistribution(Distribution):
         """The distribution of u, before the flow."""
         return DiagonalGaussian(self.center, self.logvar)
 
+    @property
+    def _weight(self) -> Tensor:
+        """A weight of the flow, which has its device and its type of numbers."""
+        return next(self.flow.parameters())
+
     def sample(self) -> Tensor:
         """Sample one z per sentence, (batch, latent)."""
-        image: Tensor = self.flow(self.base_gaussian.sample(), self.context)
-        return image
+        u = self.base_gaussian.sample()
+        image: Tensor = self.flow(u.to(self._weight), self.context.to(self._weight))
+        return image.to(self.mean)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log q(z) in nats: (..., batch) for z of shape (..., batch, latent)."""
         # Change of variables: log q(f(u)) = log N(u) - log |det df / du|.
-        u, log_determinant = self.flow.inverse(z, self.context)
-        return self.base_gaussian.log_prob(u) - log_determinant
+        u, log_determinant = self.flow.inverse(z.to(self._weight), self.context.to(self._weight))
+        return self.base_gaussian.log_prob(u.to(self.mean)) - log_determinant.to(self.mean)
 
     def log_prob_pairs(self, z: Tensor) -> Tensor:
         """Return log q(z_i | x_j) for all pairs, (rows, batch), a bounded number at a time.
 
         It runs on the flow's device; the result is on the device of z, (rows, latent).
         """
-        # Measures collect distributions on the CPU, while the flow's weights stay
-        # on the model's device.
-        weight = next(self.flow.parameters())
-        on_device = self.map(lambda tensor: tensor.to(weight))
-        blocks = z.to(weight).split(max(1, _MAX_PAIRS_PER_PASS // len(self.mean)))
+        on_device = self.map(lambda tensor: tensor.to(self._weight))
+        blocks = z.to(self._weight).split(max(1, _MAX_PAIRS_PER_PASS // len(self.mean)))
         return torch.cat([on_device.log_prob(block.unsqueeze(1)) for block in blocks]).to(z)
 
 

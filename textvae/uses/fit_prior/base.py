@@ -73,7 +73,9 @@ def train_density(
     best_cost = math.inf
     for step in range(1, TRAINING_STEPS + 1):
         posteriors = q.select_rows(torch.randint(len(q.mean), (batch,)))
-        loss = cost(module, posteriors.sample()).mean()
+        with torch.no_grad():
+            z = posteriors.sample()
+        loss = cost(module, z).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -48,7 +48,8 @@ class DiffusionPrior(FittedPrior):
     def fit(cls, q: Distribution, validation: Tensor) -> Self:
         """Train the network to predict the velocity of samples from q(z | x)."""
         prior = cls(validation.shape[1])
-        prior.whitener.fit(q.sample())
+        with torch.no_grad():
+            prior.whitener.fit(q.sample())
         return train_density(prior, DiffusionPrior.cost, q, validation, BATCH_SIZE)
 
     @torch.no_grad()

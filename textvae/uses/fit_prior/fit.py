@@ -81,7 +81,8 @@ def fit_on_posterior(q: Distribution, prior_class: type[FittedPrior], seed: int 
     with seeded(seed):
         order = torch.randperm(len(q.mean))
         validation_count = len(order) // _HELD_OUT_ONE_IN
-        validation = q.select_rows(order[:validation_count]).sample()
+        with torch.no_grad():  # the weights of a flow posterior stay as they are
+            validation = q.select_rows(order[:validation_count]).sample()
         return prior_class.fit(q.select_rows(order[validation_count:]), validation)
 
 

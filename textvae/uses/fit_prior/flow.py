@@ -35,7 +35,8 @@ class FlowPrior(FittedPrior):
     def fit(cls, q: Distribution, validation: Tensor) -> Self:
         """Maximize the likelihood of samples from q(z | x)."""
         prior = cls(validation.shape[1])
-        prior.whitener.fit(q.sample())
+        with torch.no_grad():
+            prior.whitener.fit(q.sample())
         return train_density(
             prior, lambda module, z: -module.log_prob(z), q, validation, BATCH_SIZE
         )

@@ -55,7 +55,8 @@ class GaussianMixturePrior(FittedPrior):
         check_installed("insight", "mixtures of Gaussians", "sklearn")
         from sklearn.mixture import GaussianMixture
 
-        z = q.sample()
+        with torch.no_grad():
+            z = q.sample()
         # scikit-learn does not use torch's random numbers, so its seed is drawn from them.
         seed = int(torch.randint(2**31, ()))
         points = z.double().numpy()

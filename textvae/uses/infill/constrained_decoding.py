@@ -4,12 +4,18 @@ The constraint is a logits processor of transformers, so it works with sampling 
 beam search.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    NoBadWordsLogitsProcessor,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+)
 
 from textvae.data.tokenization import decode_batch
 from textvae.inference.bundle import Bundle
@@ -21,15 +27,30 @@ from textvae.uses.infill.word_tokens import find_word_tokens
 # Which tokens are allowed at a position; the numbers are indices of `allowed_ids`.
 _FORCED, _FIRST_AFTER_SPACE, _FIRST, _CONTINUING, _IN_WORD = range(5)
 
+# transformers' processors of the options about words.
+_PROCESSORS: dict[str, Callable[[Any], LogitsProcessor]] = {
+    "repetition_penalty": RepetitionPenaltyLogitsProcessor,
+    "no_repeat_ngram_size": NoRepeatNGramLogitsProcessor,
+    "bad_words_ids": NoBadWordsLogitsProcessor,
+}
+
 
 class VisibleTokensProcessor(LogitsProcessor):
     """Force visible tokens at their positions, word tokens in blanks, and end tokens after them.
 
     Args:
         rows: the sentences to generate, one per latent; their lengths may differ.
+        of_blanks: processors for the words in blanks. They do not change the scores of visible
+            tokens: a visible token may be a bad word, or a repetition.
     """
 
-    def __init__(self, bundle: Bundle, rows: Sequence[TemplateTokens]) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        rows: Sequence[TemplateTokens],
+        of_blanks: LogitsProcessorList | None = None,
+    ) -> None:
+        self.of_blanks = of_blanks or LogitsProcessorList()
         end_id = bundle.tokenizer.eos_token_id
         length = max(map(len, rows)) + 1
         # Positions within blanks have the end token, too, but it is never used there.
@@ -68,8 +89,8 @@ class VisibleTokensProcessor(LogitsProcessor):
         kinds = self.kinds[:, position].repeat_interleave(beams)
         all_ids = torch.arange(scores.shape[1], device=scores.device)
         is_forced = (kinds == _FORCED).unsqueeze(1) & (all_ids == forced_ids)
-        # The options apply to the blanks: a visible token may be a bad word, or a repetition.
-        scores = scores.masked_fill(is_forced & scores.isneginf(), 0.0)
+        in_blanks = self.of_blanks(input_ids, scores.clone())
+        scores = torch.where(is_forced, scores, in_blanks)
         return scores.masked_fill(~(is_forced | self.allowed_ids[kinds]), -torch.inf)
 
 
@@ -82,9 +103,13 @@ def fill_blanks(
 
     Args:
         z: (rows, latent).
-        options: arguments of transformers' `generate`.
+        options: arguments of transformers' `generate`; those about words apply to the blanks.
     """
-    processor = VisibleTokensProcessor(bundle, rows)
+    others = {name: value for name, value in options.items() if name not in _PROCESSORS}
+    of_blanks = LogitsProcessorList(
+        build(options[name]) for name, build in _PROCESSORS.items() if options.get(name) is not None
+    )
+    processor = VisibleTokensProcessor(bundle, rows, of_blanks)
     with seeded(seed, Stream.TOKENS, bundle.device), torch.inference_mode():
         sequences: Tensor = bundle.model.generate(
             **build_start_inputs(bundle, len(rows), None),
@@ -92,7 +117,7 @@ def fill_blanks(
             label_ids=bundle.fixed_label_ids(len(rows)),
             logits_processor=LogitsProcessorList([processor]),
             max_new_tokens=processor.max_length,
-            **{"do_sample": False, **options},
+            **{"do_sample": False, **others},
         )
     per_row = len(sequences) // len(rows)
     # Without the start token, and without the end tokens after a shorter sentence.

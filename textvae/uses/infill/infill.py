@@ -93,6 +93,7 @@ def _collect_options(bundle: Bundle, settings: InfillSettings) -> dict[str, Any]
     """
     written = settings.model_dump(exclude_none=True)
     names = list(_WORD_OPTIONS)
+    _refuse_unused_sizes(settings)
     if settings.method == "sampling":
         names += INFILL_SAMPLING_OPTIONS
     else:
@@ -117,6 +118,25 @@ def _refuse_sampling_options(settings: InfillSettings) -> None:
                 f"which searches; choose the method sampling, or leave {name} out."
             )
 
+
+def _refuse_unused_sizes(settings: InfillSettings) -> None:
+    """Refuse a number of beams or latents that the user named for a method without them.
+
+    Raises:
+        ConfigError: there is such a number.
+    """
+    for name, methods in _METHODS_WITH.items():
+        if name in settings.model_fields_set and settings.method not in methods:
+            raise ConfigError(
+                f"infill.{name} = {getattr(settings, name)} has no effect with method = "
+                f"{settings.method!r}; choose the method {' or '.join(methods)}, or leave {name} out."
+            )
+
+
+_METHODS_WITH: dict[str, tuple[InfillMethod, ...]] = {
+    "beams": ("resampling", "beam_search", "conditional_modes"),
+    "latents": ("resampling", "sampling"),
+}
 
 _FillsBySentence = dict[str, list[str]]  # a sentence, and the fill of each of its blanks
 _Lengths = list[tuple[int, ...]]  # choices of the number of tokens in each blank

@@ -10,7 +10,9 @@ from textvae.errors import DataError
 from textvae.evaluation.measures.active_units import ACTIVE_UNIT_VARIANCE
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import posterior, require_latent
-from textvae.model.posteriors import Distribution
+from textvae.model.posteriors import DiagonalGaussian, Distribution
+from textvae.model.priors.label_gaussian import ConditionalGaussian
+from textvae.model.priors.standard_normal import StandardNormal
 from textvae.runtime.extras import check_installed
 from textvae.uses.insight.associations import compute_associations, find_words_at_ends
 from textvae.uses.insight.columns import LENGTH_COLUMN, PropertyColumn, build_column, count_words
@@ -18,6 +20,9 @@ from textvae.uses.insight.disentanglement import score_factors
 from textvae.uses.records import DimensionInsight, FactorScore, Insight
 
 _MIN_TEXTS = 20
+
+# A Gaussian's KL to them is a sum over dimensions.
+_PRIORS_WITH_A_KL = (StandardNormal, ConditionalGaussian)
 
 _InsightRecord = Mapping[str, Any]
 
@@ -91,14 +96,12 @@ def describe_dimensions(bundle: Bundle, q: Distribution) -> list[_InsightRecord]
     latent = q.mean.shape[1]
     kl: list[float | None] = [None] * latent
     kl_shares: list[float | None] = [None] * latent
-    if bundle.model.prior.is_factorized and q.has_density:
+    if isinstance(q, DiagonalGaussian) and isinstance(bundle.prior, _PRIORS_WITH_A_KL):
         with torch.inference_mode():
             q_on_device = q.map(lambda value: value.to(bundle.device))
             nats = bundle.prior.kl(q_on_device, q.mean.to(bundle.device)).mean(0)
-        # Some posteriors have a KL that is one number per text, not one per dimension.
-        if len(nats) == latent:
-            kl = nats.tolist()
-            kl_shares = (nats / nats.sum().clamp_min(1e-12)).tolist()
+        kl = nats.tolist()
+        kl_shares = (nats / nats.sum().clamp_min(1e-12)).tolist()
     variances = q.mean.var(0).tolist()
     return [
         {
