@@ -237,6 +237,19 @@ class TextVAE:
         view.bundle = replace(self.bundle, fixed_label_id=number)
         return view
 
+    def without_label(self) -> "TextVAE":
+        """Return the model of a view that `with_label` made; any other model is returned as it is."""
+        if self.bundle.fixed_label_id is None:
+            return self
+        view = TextVAE(
+            self.model,
+            self.tokenizer,
+            self.folder,
+            encoder_tokenizer=self.bundle.encoder_tokenizer,
+        )
+        view.bundle = replace(self.bundle, fixed_label_id=None)
+        return view
+
     def __repr__(self) -> str:
         """Return a summary in one line: the parts, the sizes, the device and the run."""
         described = ", ".join(f"{name}={value}" for name, value in self._describe().items())

@@ -192,6 +192,9 @@ def test_a_run_with_a_few_measures_alone_is_not_taken_for_evaluated(tiny_run, tm
     textvae.TextVAE.from_pretrained(run.folder, device="cpu").evaluate(samples=7)
     assert is_measured(run, 7, None)
     assert not is_measured(run, 8, None)
+    fitted = textvae.MeasureSettings(fit_proposal=True)
+    textvae.TextVAE.from_pretrained(run.folder, device="cpu").evaluate(samples=7, settings=fitted)
+    assert not is_measured(run, 7, None)
 
 
 def test_the_reason_of_a_crash_is_its_last_line(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from textvae.evaluation.measures import (
 )
 from textvae.inference.bundle import Bundle
 from textvae.runs.measure_definitions import CARD_MEASURES
+from textvae.vae import TextVAE
 
 
 @pytest.fixture(scope="module")
@@ -319,3 +321,25 @@ def test_a_perfect_reconstruction_has_a_bleu_of_a_hundred(inputs, monkeypatch):
         record = MEASURES["bleu"](replace(inputs))
         assert record["bleu"] == pytest.approx(score)
         assert record["exact_match"] == share
+
+
+def test_what_a_language_model_lacks_is_refused_before_anything_is_computed(monkeypatch):
+    """Measures that took hours would be lost."""
+    tokenizer = tiny_vae().tokenizer
+    bundle = Bundle(tiny_model(conditioning=[], latent=0, vocab=len(tokenizer)), tokenizer)
+    monkeypatch.setattr("textvae.evaluation.evaluate.run_model", None)
+    with pytest.raises(DataError, match="no latent to interpolate in"):
+        evaluate(bundle, tiny_dataset(bundle), measures=["standard", "smoothness"])
+
+
+def test_a_verdict_that_is_saved_knows_all_saved_measures(tiny_run, tmp_path):
+    """A shorter evaluation does not forget what is wrong with the texts."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    vae = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+    vae.evaluate(samples=2)
+    before = json.loads((tmp_path / "run" / "measures.json").read_text())
+    vae.evaluate(measures=["quick"])
+    after = json.loads((tmp_path / "run" / "measures.json").read_text())
+    assert before["findings"]
+    assert after["findings"] == before["findings"]
+    assert after["verdict"] == before["verdict"]

@@ -20,6 +20,7 @@ from textvae.explorer.latent_map import Sentences
 from textvae.explorer.shared_run import NO_LABEL, SharedRun
 from textvae.explorer.walk import WALK_PATHS
 from textvae.explorer.write import LENGTH
+from textvae.vae import TextVAE
 
 A, B = SENTENCES[0], SENTENCES[-1]
 
@@ -269,3 +270,15 @@ def test_a_label_for_a_model_without_labels_is_refused(explored):
 def test_a_page_without_a_choice_of_labels_can_write(explored, label):
     written = WriteActions(explored).sample(2, seed=1)
     assert WriteActions(explored).sample(2, seed=1, label=label) == written
+
+
+def test_a_view_of_a_label_is_what_the_page_writes_with(labelled_run):
+    """The map has the sentences of all labels all the same."""
+    vae = TextVAE.from_pretrained(labelled_run, device="cpu")
+    for label in vae.labels:
+        run = SharedRun(vae.with_label(label), points=20, limit=10)
+        assert run.chosen_label == label
+        with run.model() as shown:
+            assert shown.bundle.fixed_label == label
+        run.wait_for_map()
+        assert run.latent_map is not None, run.status

@@ -89,3 +89,15 @@ def test_a_run_without_logs_says_so():
     }
     assert "Nothing is logged yet" in curves.render_progress(empty)
     assert "nothing of this run yet" in curves.render_evaluation([])
+
+
+@pytest.mark.parametrize(("at_least", "shown"), [(0, "100 %"), (1, "99 %"), (250, "50 %")])
+def test_the_gauge_says_how_many_held_out_sentences_are_less_anomalous(at_least, shown):
+    """The p-value counts the sentence itself, too, and the share does not."""
+    gauge: AnomalyGauge = {
+        "score": 2.0,
+        "p_value": (1 + at_least) / 501,
+        "normal": [1.0, 1.5, 2.0],
+        "sentences": 500,
+    }
+    assert f"than {shown} of 500 held-out" in rendering.render_anomaly(gauge)

@@ -215,3 +215,11 @@ def test_blank_texts_are_refused_by_their_rows(tiny_run):
         transformer.transform(["a man", "", "the dog", "  "])
     with pytest.raises(DataError, match="are blank"):
         transformer.fit([*SENTENCES[:3], ""])
+
+
+def test_texts_may_come_from_an_iterator(tiny_run):
+    """It is read once, for both steps."""
+    together = TextVAETransformer(tiny_run).fit_transform(iter(SENTENCES[:4]))
+    np.testing.assert_array_equal(
+        together, TextVAETransformer(tiny_run).fit(SENTENCES[:4]).transform(SENTENCES[:4])
+    )

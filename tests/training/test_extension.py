@@ -19,6 +19,7 @@ from textvae.settings.training import TrainingSettings
 from textvae.training import extension
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trainer import VAETrainer
+from textvae.vae import TextVAE
 
 RUNS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -365,3 +366,31 @@ def test_the_kept_step_of_an_extension_without_gain_is_that_of_the_kept_model(tm
     keys = ("best_step", "kept_step", "kept_learning_rate")
     assert [after[key] for key in keys] == [first[key] for key in keys]
     assert first["kept_step"] == 6
+
+
+def test_a_finished_run_that_cannot_be_trained_stays_finished(finished):
+    """What training needs is checked before the final model is given up."""
+    (finished / "corpus" / "train.arrow").unlink()
+    before = sorted(file.name for file in finished.iterdir())
+    with pytest.raises(CheckpointError, match="train"):
+        textvae.train(output=finished, resume=True, training={"steps": 50})
+    assert sorted(file.name for file in finished.iterdir()) == before
+    assert TextVAE.from_pretrained(finished, device="cpu").generate(1)
+
+
+def test_the_main_phase_of_a_longer_run_goes_on_where_it_was():
+    """Its pretraining, which is over, is a smaller share of the longer run."""
+    settings = TrainingSettings(steps=40, epochs=None, warmup_steps=0)
+    schedule = TrainingSchedule(settings, 10**9, 0.25, None)
+    for _ in range(40):
+        schedule.advance()
+        schedule.begin_phases()
+    state = schedule.state_dict()
+    longer = TrainingSchedule(settings.model_copy(update={"steps": 400}), 10**9, 0.25, None)
+    longer.load_state_dict(state)
+    longer.restart_step = 40
+    assert longer.progress.fraction == pytest.approx(30 / 390)
+    for _ in range(360):
+        longer.advance()
+        longer.begin_phases()
+    assert longer.progress.fraction == 1.0

@@ -166,3 +166,14 @@ def test_what_is_no_trainer_is_refused_before_any_work(tmp_path, trainer):
     with pytest.raises(ConfigError, match="subclass of textvae"):
         textvae.train("gone.txt", output=tmp_path / "run", trainer=trainer)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_early_stopping_does_not_count_a_model_that_cannot_become_the_best(tmp_path):
+    """During the warm-up no evaluation counts; they are no reason to end the run."""
+    train_tiny(
+        tmp_path / "run",
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=2)],
+        training={"steps": 24, "evaluations": 8, "warmup_steps": 16},
+    )
+    log = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert log["steps"] > 16

@@ -175,3 +175,15 @@ def test_a_space_that_is_empty_or_contradicts_itself_is_refused(search, fix, mes
     """Nothing is trained for it."""
     with pytest.raises(ConfigError, match=message):
         change_space(build_default_space(START, TARGET), START, search, fix)
+
+
+def test_a_technique_that_is_searched_as_a_whole_has_no_searched_parts():
+    """Its parts would be recorded, and not be trained."""
+    space = build_default_space(START, TARGET)
+    key = "objective.techniques.word_dropout"
+    assert f"{key}.rate" in space
+    changed = change_space(space, START, [key + "=off,{rate: 0.3}"], [])
+    assert key in changed
+    assert f"{key}.rate" not in changed
+    with pytest.raises(ConfigError, match="one of them sets a part of the other"):
+        change_space(space, START, [key + "=off,{rate: 0.3}", f"{key}.rate=0.1..0.5"], [])

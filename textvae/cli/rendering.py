@@ -99,13 +99,13 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
 def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the remarks that follow figures, by the names of their fields in the template."""
     notes = {"target": "", "weight": ""}
-    if record.get("kl_target"):
-        notes["target"] = f"; the target was {record['kl_target']:.2f}"
-        if record.get("kl_before_refit") is not None:
-            notes["target"] = (
-                f"; {record['kl_before_refit']:.2f} (target {record['kl_target']:.2f}) before "
-                "the posterior was refitted in the last phase"
-            )
+    target = record.get("kl_target")
+    before = record.get("kl_before_refit")
+    if before is not None:
+        aim = f" (target {target:.2f})" if target else ""
+        notes["target"] = f"; {before:.2f}{aim} before the posterior was refitted in the last phase"
+    elif target:
+        notes["target"] = f"; the target was {target:.2f}"
     if record.get("kl_weight") is not None:
         notes["weight"] = f"; its weight in the loss was {record['kl_weight']:.2f} at the end"
     for name in ("mi_full", "mi_batch32"):
@@ -130,10 +130,13 @@ def _format_mean_count(count: float) -> str:
     return f"{count:.0f}" if float(count).is_integer() else f"{count:.1f}"
 
 
+_CLEARLY_LESS = 0.1  # nats; the bracket is an estimate, too
+
+
 def _is_below_bracket(record: Mapping[str, Any]) -> bool:
     """Return whether the mutual information is less than the bracket from more sentences allows."""
     value, lower = record.get("mi_full"), record.get("mi_lower")
-    return value is not None and lower is not None and value < lower
+    return value is not None and lower is not None and value < lower - _CLEARLY_LESS
 
 
 def _format_unit_counts(record: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from textvae.data.tables import TableOptions, override_table_settings
 from textvae.errors import ConfigError
 from textvae.evaluation.doctor import diagnose
 from textvae.evaluation.measures import (
+    INTERPOLATION_MEASURES,
     MEASURES,
     QUICK_MEASURES,
     STANDARD_MEASURES,
@@ -26,7 +27,7 @@ from textvae.evaluation.measures import (
     run_model,
     select_measures,
 )
-from textvae.evaluation.measures.inputs import require_training_text
+from textvae.evaluation.measures.inputs import require_paths, require_training_text
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, DEFAULT_MEASURE_SETTINGS
 from textvae.evaluation.small_sets import list_size_warnings, list_unreliable_measures
 from textvae.evaluation.usefulness import UsefulnessChecks
@@ -92,9 +93,11 @@ def evaluate(
             training text.
     """
     table = measures if isinstance(measures, Mapping) else select_measures(measures)
-    # Check now: measures that need no training text may come first and take hours.
+    # Check now: other measures may come first and take hours.
     if table.keys() & TRAINING_TEXT_MEASURES:
         require_training_text(training)
+    if table.keys() & INTERPOLATION_MEASURES.keys():
+        require_paths(bundle, len(dataset))
     bundle.model.eval()
     outputs = run_model(bundle, dataset, seed, progress, processes)
     inputs = EvaluationInput(
@@ -167,6 +170,8 @@ def evaluate_run(
         if saved.get("sentences") != count:
             return record
         merged = {**_drop_outdated(saved, record), **record}
+        if "verdict" in record:
+            merged |= _build_verdict_entries(merged, record["kl_target"])
         # Those of `record` know only the measures of this evaluation.
         return merged | _list_size_entries(merged)
 

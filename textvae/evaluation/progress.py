@@ -217,11 +217,11 @@ def describe_latent(
     """Return what an evaluation during training says about the latent, in a few words.
 
     Args:
-        measures: of this evaluation, with its `selection`.
+        measures: of this evaluation, with its `selection` if the model could become the best.
         history: the logged values of the run.
     """
     fall = None
     # Where information in z costs nothing, the ELBO is not what selects the best model.
-    if measures["selection"] == -measures.get("elbo", math.nan):
+    if measures.get("selection") == -measures.get("elbo", math.nan):
         fall = compute_elbo_fall(history, step)
     return format_latent_verdict(measures, kl_target, fall)

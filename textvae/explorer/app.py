@@ -98,7 +98,7 @@ def build_blocks(run: SharedRun, other: SharedRun | None = None) -> gr.Blocks:
         known = run.labels
         label = gr.Dropdown(
             known or [NO_LABEL],
-            value=known[0] if known else None,
+            value=run.chosen_label,
             label="Label that the model writes with",
             visible=bool(known),
         )

@@ -77,7 +77,7 @@ class AnomalyGauge(TypedDict):
 
     Attributes:
         score: nats per token, the end token included; higher is more anomalous.
-        p_value: the share of held-out sentences that are at least as anomalous.
+        p_value: (1 + k) / (1 + n), where k of the n held-out sentences are at least as anomalous.
         normal: the 5th, 50th and 95th percentile of their scores.
         sentences: their number.
     """

@@ -1,5 +1,6 @@
 """HTML of the parts of the page that the server writes; every text in it is escaped."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -61,7 +62,10 @@ def render_anomaly(gauge: AnomalyGauge) -> str:
     """Return a gauge: where the score is among those of held-out sentences."""
     low, middle, high = gauge["normal"]
     end = max(high * 1.6, gauge["score"] * 1.05)
-    share = 1 - gauge["p_value"]
+    # p is (1 + those that are at least as anomalous) / (1 + all).
+    n = gauge["sentences"]
+    below = n + 1 - round(gauge["p_value"] * (n + 1))
+    share = math.floor(100 * below / n)
     verdict = "is as usual as most"
     if gauge["p_value"] < 0.05:
         verdict = "is unusual"
@@ -74,7 +78,7 @@ def render_anomaly(gauge: AnomalyGauge) -> str:
         f'<i class="tv-middle" style="left:{100 * middle / end:.1f}%"></i>'
         f'<b style="left:{100 * gauge["score"] / end:.1f}%"></b></div>'
         f"<p>This sentence <strong>{verdict}</strong>: {gauge['score']:.2f} nats per token, more "
-        f"than {share:.0%} of {gauge['sentences']} held-out sentences "
+        f"than {share} % of {gauge['sentences']} held-out sentences "
         f"(p = {gauge['p_value']:.3f}). The band is where 90 % of them are.</p>"
     )
 

@@ -71,7 +71,12 @@ class SharedRun:
         self.folder = source.folder if isinstance(source, TextVAE) else source
         self.limit = limit
         self.status = MapStatus()
-        self._vae = source if isinstance(source, TextVAE) else None
+        self._vae: TextVAE | None = None
+        self._chosen_label: str | None = None
+        if isinstance(source, TextVAE):
+            # A view of a label says what the page writes with; the map has sentences of all labels.
+            self._chosen_label = source.bundle.fixed_label
+            self._vae = source.without_label()
         self._sentences = sentences
         self._points = points
         self._projection = projection
@@ -102,6 +107,11 @@ class SharedRun:
     def labels(self) -> list[str]:
         """The labels of a conditional model; empty for any other, or one that is not loaded yet."""
         return [] if self._vae is None else self._vae.labels
+
+    @property
+    def chosen_label(self) -> str | None:
+        """The label of the view that was passed, or the most frequent one; None without labels."""
+        return self._chosen_label or next(iter(self.labels), None)
 
     def describe(self) -> str:
         """Return what is shown under the title of the page."""
@@ -134,7 +144,8 @@ class SharedRun:
         """Yield the model, for one user at a time.
 
         Args:
-            label: of a conditional model; None or an empty string for its most frequent one.
+            label: of a conditional model; None or an empty string for the one that was chosen
+                (see `chosen_label`).
 
         Raises:
             CheckpointError: the training has not finished, or the run is damaged or missing.
@@ -143,7 +154,7 @@ class SharedRun:
         with self._lock:
             vae = self._load()
             if vae.labels:
-                vae = vae.with_label(label or vae.labels[0])
+                vae = vae.with_label(label or self._chosen_label or vae.labels[0])
             elif label and label != NO_LABEL:
                 vae = vae.with_label(label)  # which says that the model has no labels
             yield vae

@@ -14,6 +14,7 @@ from textvae.inference.model_folder import WEIGHTS_FILE, check_model_folder
 from textvae.inference.settings import DecodingSettings
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import choose_device
+from textvae.runtime.files import let_others_read
 from textvae.runtime.libraries import hide_loading_bars
 from textvae.schema import validate_settings
 
@@ -89,6 +90,8 @@ def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | No
         weights: the full weights of a sharded model, whose own parameters are only a part.
     """
     bundle.model.save_pretrained(str(folder), state_dict=weights)
+    for file in Path(folder).glob("*.safetensors"):
+        let_others_read(file)
     bundle.tokenizer.save_pretrained(str(folder))
     if bundle.encoder_tokenizer is not None:
         bundle.encoder_tokenizer.save(Path(folder) / ENCODER_TOKENIZER)

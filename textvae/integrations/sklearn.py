@@ -5,7 +5,7 @@
 Without a run, `fit` trains one on its texts. Labels are not used.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
@@ -96,6 +96,14 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.features_ = self.features
         self._n_features_out = compute_feature_width(self.vae_.bundle, self.features_)
         return self
+
+    def fit_transform(
+        self, texts: Iterable[str], y: object = None, **_: Any
+    ) -> NDArray[np.float32]:
+        """Return the features of the texts after `fit`; the texts may be an iterator."""
+        if isinstance(texts, Iterator):
+            texts = list(texts)  # it can be read only once
+        return self.fit(texts, y).transform(texts)
 
     def transform(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Return the features of each text, (n, width).

@@ -23,6 +23,7 @@ from textvae.inference.bundle import Bundle
 from textvae.runtime.files import (
     clean_up_after_kill,
     is_temporary,
+    let_others_read,
     new_folder,
     read_json,
     replace_folder,
@@ -154,6 +155,7 @@ def save_fitted(
         # safetensors refuses tensors that are not contiguous.
         contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         save_file(contiguous, staging / TENSORS_FILE)
+        let_others_read(staging / TENSORS_FILE)
 
 
 def load_fitted(

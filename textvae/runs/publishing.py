@@ -166,6 +166,14 @@ def _adopt_fits(fitted: Path, bundle: Bundle) -> None:
         replace_model_hash(fit, old, new)
 
 
+def _is_our_card(file: Path) -> bool:
+    """Return whether a file is the card of a text VAE, and not the user's own README."""
+    try:
+        return "\nlibrary_name: textvae\n" in file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
 def _move_files(staging: Path, folder: Path, is_elsewhere: bool) -> None:
     """Move files into a folder, replacing those of the same name; the weights come last.
 
@@ -177,6 +185,9 @@ def _move_files(staging: Path, folder: Path, is_elsewhere: bool) -> None:
         for name in _OUTDATED_FILES:
             if not (staging / name).exists() and (folder / name).is_file():
                 remove(folder / name)
+        card = folder / "README.md"
+        if not (staging / card.name).exists() and _is_our_card(card):
+            remove(card)
     for file in sorted(staging.iterdir(), key=lambda file: file.name == WEIGHTS_FILE):
         flush_to_disk(file)
         file.replace(folder / file.name)

@@ -119,6 +119,13 @@ def compute_checksum(file: Path) -> str:
     return f"{value:08x}"
 
 
+def let_others_read(file: Path) -> None:
+    """Give a file the permissions of a new one; safetensors lets only the owner read its files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    file.chmod(0o666 & ~mask)
+
+
 def flush_to_disk(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -84,6 +84,8 @@ class ScheduleCallback(TrainerCallback):
         # end of the main phase.
         if self.schedule.is_refit_due:
             self.is_evaluation_due = True
+            # What is logged at the end is of the refit alone: its KL weight is another one.
+            control.should_log = True
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -33,7 +33,7 @@ from textvae.training.callbacks import ConsoleCallback, OrderlyEndCallback, Sche
 from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
 from textvae.training.hooks import NO_HOOKS, Hooks
-from textvae.training.hub_uploads import HubUploads
+from textvae.training.hub_uploads import HubUploads, check_uploads
 from textvae.training.model_card import write_model_card
 from textvae.training.posterior_refit import PosteriorRefitCallback
 from textvae.training.progress_log import ProgressCallback
@@ -124,6 +124,22 @@ def fit(
     evaluate_and_save(run, trainer, processes)
     if trainer.uploads is not None:
         processes.run_on_first(trainer.push_to_hub)
+
+
+def check_trainable(run: Run, device: torch.device) -> None:
+    """Check that a run can be trained on this machine, without changing anything.
+
+    Raises:
+        TextVAEError: its corpus is damaged, the hub to push to cannot be asked, a tracker is
+            missing, or the machine cannot train it in bf16, as the settings ask.
+    """
+    settings = run.read_settings()
+    choose_trackers(settings.training.trackers)
+    check_uploads(settings.training, run.folder)
+    if settings.training.uses_bf16(is_bf16_fast(device)) and settings.model.has_lstm():
+        require_lstm_in_bf16(device)
+    folder = run.folder if run.is_finished() else run.folder / INIT_FOLDER
+    _check_corpus(run, load_bundle(folder, "cpu"))
 
 
 def compile_parts(model: TextVAEModel) -> None:
@@ -406,8 +422,13 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
     kept_step = trainer.find_kept_step()
     log["best_step"] = trainer.find_best_model_step()
     log["kept_step"] = kept_step
-    log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
-    log["kl_before_refit"] = trainer.find_kl_before_refit()
+    # A run may keep the model from before its refit, if that is the better one.
+    refit_start = trainer.schedule.refit_start_step
+    is_refitted = refit_start is not None and kept_step > refit_start
+    log["kl_before_refit"] = trainer.find_kl_before_refit() if is_refitted else None
+    # The refit has a schedule of its own; the decoder's ended where the refit began.
+    decoder_step = refit_start if is_refitted and refit_start is not None else kept_step
+    log["kept_learning_rate"] = trainer.find_learning_rate_share(decoder_step)
     log["environment"] = {
         **describe_machine(trainer.args.device),
         "bf16": trainer.settings.uses_bf16(is_bf16_fast(trainer.args.device)),

@@ -238,8 +238,11 @@ class TrainingSchedule:
         if self.is_open_ended:
             # It starts again by itself when the main phase begins.
             return Progress(self.step, self.open_ended_fraction)
-        length = 1 - self.pretraining_share - self.refit_share
-        fraction = (self.fraction - self.pretraining_share) / length
+        start = self.pretraining_share
+        if self.restart_step is not None:
+            # The run was made longer, so its pretraining is a smaller share of it.
+            start = min(start, self.fraction * self.main_start_step / max(1, self.step))
+        fraction = (self.fraction - start) / (1 - start - self.refit_share)
         return Progress(self.step, min(1.0, max(0.0, fraction)))
 
     @property

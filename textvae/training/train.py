@@ -39,12 +39,11 @@ from textvae.training.failures import (
     explain_stop,
     explain_write_errors,
 )
-from textvae.training.fit import fit, remove_training_files
+from textvae.training.fit import check_trainable, fit, remove_training_files
 from textvae.training.hooks import check_hooks
 from textvae.training.hub_uploads import check_uploads
 from textvae.training.preparation import prepare_run, read_inherited_settings
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
-from textvae.training.trackers import choose_trackers
 from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
@@ -125,7 +124,7 @@ def train(
             if resume:
                 check_resumable(run, corpus is not None, config, preset, init)
                 bounds = parse_bounds(merge_overrides(sections, overrides))
-                processes.run_on_first(lambda: _prepare_to_resume(run, bounds))
+                processes.run_on_first(lambda: _prepare_to_resume(run, bounds, process_device))
             else:
                 with explain_stop(partial(describe_unprepared, run.folder), signals, processes):
                     _create_run(
@@ -147,7 +146,7 @@ def train(
         return TextVAE.from_pretrained(run.folder, str(process_device))
 
 
-def _prepare_to_resume(run: Run, bounds: Mapping[str, Any]) -> None:
+def _prepare_to_resume(run: Run, bounds: Mapping[str, Any], device: torch.device) -> None:
     """Give a run its new bounds, if any; say that a run is finished if it is.
 
     Raises:
@@ -157,7 +156,8 @@ def _prepare_to_resume(run: Run, bounds: Mapping[str, Any]) -> None:
         # The process may have been killed just after it had saved the final model.
         remove_training_files(run)
     if bounds:
-        choose_trackers(run.read_settings().training.trackers)  # before anything is changed
+        # Before anything is changed: a finished run loses its final model when it is extended.
+        check_trainable(run, device)
         extend(run, bounds)
     elif run.is_finished():
         print_note(describe_extension(run))

@@ -303,9 +303,11 @@ class VAETrainer(Trainer):
         if self.is_eligible_as_best(record["kl"]):
             metrics["eval_selection"] = self.objective.selection(record)
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(
-            self.args, self.state, self.control, metrics
-        )
+        # For transformers' EarlyStoppingCallback, infinity would be no improvement.
+        known = dict(metrics)
+        if metrics["eval_selection"] == float("inf"):
+            del known["eval_selection"]
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, known)
         return metrics
 
     def evaluate_unless_done(self) -> None:

@@ -178,7 +178,7 @@ class _ReportCallback(TrainerCallback):
             return
         self.last = metrics
         if self.count < self.evaluations and self.report(_read_bounds(metrics), self.count):
-            note = "stopped early: among the worst quarter of the trials"
+            note = "stopped early: worse than three quarters of the finished trials were"
             print_lines(note)
             raise _StoppedEarlyError
 

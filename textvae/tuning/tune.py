@@ -2,8 +2,8 @@
 
 The first trial has the settings that the search starts from, so the result is never worse
 than they are, on the validation split. Each trial gets the same time (or the same steps,
-if the settings say so), and is stopped early if it is among the worst quarter of them at
-the same share of it.
+if the settings say so), and is stopped early if it is worse than three quarters of the finished
+trials were at the same share of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

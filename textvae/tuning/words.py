@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 from textvae.errors import ConfigError
@@ -48,8 +49,13 @@ def change_space(
                 f"in --search {parameter.key}=a,b,c."
             )
         named[parameter.key] = parameter
+    _refuse_nested(named)
     fixed = [_check_fixed(word, space, named) for word in require_list(fix, "fix")]
-    kept = {key: entry for key, entry in space.items() if not _is_fixed(key, fixed)}
+    kept = {
+        key: entry
+        for key, entry in space.items()
+        if not _is_fixed(key, fixed) and not any(_is_nested(key, other) for other in named)
+    }
     changed = {**kept, **named}
     if not changed:
         raise ConfigError(
@@ -132,6 +138,25 @@ def _check_value(settings: Settings, key: str, text: str) -> None:
         ConfigError: it cannot; the message is that of the settings class.
     """
     apply_values(settings, {key: text}, {})
+
+
+def _is_nested(first: str, second: str) -> bool:
+    """Return whether one of two different keys sets a part of what the other one sets."""
+    return first.startswith(f"{second}.") or second.startswith(f"{first}.")
+
+
+def _refuse_nested(keys: Iterable[str]) -> None:
+    """Refuse a setting and a part of it, since one of them would have no effect.
+
+    Raises:
+        ConfigError: there are two such keys.
+    """
+    for first, second in combinations(keys, 2):
+        if _is_nested(first, second):
+            raise ConfigError(
+                f"--search names {first} and {second}, and one of them sets a part of the other: "
+                "search only one of the two."
+            )
 
 
 def apply_values(

@@ -1,6 +1,8 @@
 """The aggregate KL against its closed form, a slow loop, and its sum with the information."""
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -102,6 +104,18 @@ def test_without_a_reference_the_bracket_is_that_of_the_sentences_alone():
     assert record["aggregate_kl_upper"] == pytest.approx(record["aggregate_kl"])
     assert record["aggregate_kl_lower"] == pytest.approx(1.5**2, abs=0.3)
     assert record["aggregate_sentences"] == 400
+
+
+def test_copies_of_sentences_do_not_raise_the_lower_bound():
+    """A copy has the draw of its sentence, to which the density must not be fitted."""
+    z = torch.randn(400, 8)
+    outputs: Any = SimpleNamespace(
+        latent=z.repeat(2, 1), posterior=SimpleNamespace(is_spherical=False)
+    )
+    log_prior = torch.distributions.Normal(0.0, 1.0).log_prob(outputs.latent).sum(1)
+    assert bound_from_below(outputs, log_prior, None, seed=0) < 0.05
+    outputs.latent = z[:1].repeat(8, 1)
+    assert bound_from_below(outputs, log_prior[:8], None, seed=0) == 0.0
 
 
 def test_the_brackets_of_information_and_aggregate_kl_add_up_to_the_kl():

@@ -87,6 +87,9 @@ def _summarize_spread(information: Tensor | None) -> dict[str, Any]:
     }
 
 
+_NO_INFORMATION = 1e-18  # nats squared: what rounding leaves where there is none
+
+
 def count_effective_units(information: Tensor) -> float:
     """Return how many equal units would be spread as these are; 0 without any information.
 
@@ -99,6 +102,6 @@ def count_effective_units(information: Tensor) -> float:
         information: nats of each unit, (latent,).
     """
     squares = float(information.square().sum())
-    if squares == 0:
+    if squares < _NO_INFORMATION:
         return 0.0
     return max(1.0, float(information.sum()) ** 2 / squares)  # below 1 by rounding alone

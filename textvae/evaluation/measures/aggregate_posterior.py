@@ -83,8 +83,8 @@ def aggregate(inputs: EvaluationInput) -> dict[str, Any]:
         "aggregate_kl_lower": lower,
         "aggregate_kl_upper": upper,
         "aggregate_sentences": n + (0 if reference is None else len(reference.mean)),
-        "mi_lower": record["kl_sampled"] - upper,
-        "mi_upper": record["kl_sampled"] - lower,
+        "mi_lower": max(0.0, record["kl_sampled"] - upper),
+        "mi_upper": max(0.0, record["kl_sampled"] - lower),
     }
     by_dimension = kl_by_dimension(outputs)
     if by_dimension is not None:
@@ -109,7 +109,7 @@ def bound_from_below(
     """Return the mean of log r(z) - log p(z) over the draws, with r fitted to other draws.
 
     Without a reference, r is fitted to one half of the draws for the other half. It is 0
-    on a sphere, where the mixture has no density, and for fewer than two draws.
+    on a sphere, where the mixture has no density, and for fewer than two different draws.
 
     Args:
         log_prior: log p(z) of each draw, (n,).
@@ -123,9 +123,13 @@ def bound_from_below(
         log_density = GaussianMixture.fit(others, seed).log_prob(z)
     else:
         log_density = torch.empty(len(z), dtype=torch.float64)
-        for half in (slice(0, None, 2), slice(1, None, 2)):
-            rest = slice(1 - half.start, None, 2)
-            log_density[half] = GaussianMixture.fit(z[rest], seed).log_prob(z[half])
+        # Copies of a sentence have the same draw, and belong to the same half.
+        number = torch.unique(z, dim=0, return_inverse=True)[1]
+        is_first = number % 2 == 0
+        if is_first.all():
+            return 0.0  # there is one draw alone
+        for half in (is_first, ~is_first):
+            log_density[half] = GaussianMixture.fit(z[~half], seed).log_prob(z[half])
     return float((log_density - log_prior).mean())
 
 

@@ -163,13 +163,7 @@ class EvaluationTexts:
         """
         source = self.source
         n = len(source.outputs)
-        if not source.bundle.model.config.latent_dim:
-            raise DataError(
-                "a language model has no latent to interpolate in; leave out the measures "
-                "smoothness and fluency."
-            )
-        if n < 2:
-            raise DataError(f"there is {n} sentence to interpolate between; at least 2 are needed.")
+        require_paths(source.bundle, n)
         steps = source.settings.steps
         order = np.random.default_rng(source.seed).permutation(n)
         pairs = order[: 2 * min(source.settings.pairs, n // 2)].reshape(-1, 2)
@@ -232,6 +226,24 @@ def require_training_text(training: Sequence[str] | None) -> Sequence[str]:
             "pass it: evaluate(..., training=texts)."
         )
     return training
+
+
+def require_paths(bundle: Bundle, sentences: int) -> None:
+    """Check that there are paths between sentences in the latent.
+
+    Raises:
+        DataError: there is one sentence, or the model is a language model.
+    """
+    if not bundle.model.config.latent_dim:
+        raise DataError(
+            "a language model has no latent to interpolate in; leave out the measures smoothness "
+            "and fluency."
+        )
+    if sentences == 1:
+        raise DataError(
+            "there is 1 sentence to interpolate between; at least 2 are needed: leave out the "
+            "measures smoothness and fluency, or evaluate more sentences."
+        )
 
 
 def take_evenly(items: Sequence[_Item], most: int) -> list[_Item]:

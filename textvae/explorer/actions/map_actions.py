@@ -2,6 +2,7 @@
 
 import math
 from base64 import b64encode
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -120,10 +121,13 @@ def _list_colors(latent_map: LatentMap) -> list[dict[str, Any]]:
     sentences = latent_map.sentences
     colors = []
     if sentences.labels is not None:
-        names = sorted(set(sentences.labels), key=sentences.labels.count, reverse=True)
+        counts = Counter(sentences.labels)
+        names = sorted(counts, key=lambda name: (-counts[name], name))
         numbers = {name: min(number, _MAX_LABELS) for number, name in enumerate(names)}
         values = np.array([numbers[label] for label in sentences.labels], dtype=np.uint8)
         kept = names[: _MAX_LABELS + 1]
+        if len(names) > len(kept):
+            kept[-1] = "another label"  # of the rarest, which share a color
         colors.append({"name": "label", "names": kept, "packed": _encode(values)})
     lengths = np.array([len(text.split()) for text in sentences.texts], dtype=np.float64)
     colors.append(_scale("length", lengths, "{:.0f} words"))

@@ -66,11 +66,11 @@ class BatchNormGaussianPosterior(Posterior):
     def normalize_means(self, raw: Tensor) -> Tensor:
         """Normalize means, (batch, latent).
 
-        In training by the statistics of the batch, in evaluation by the running ones.
+        While the means are trained, by the statistics of the batch; otherwise by the running ones.
         """
         center = self.get_buffer("running_mean")
         variance = self.get_buffer("running_variance")
-        if self.training:
+        if self.training and raw.requires_grad:
             running_mean = center
             running_variance = variance
             # The gradient flows through these statistics, over all processes. torch's

@@ -49,7 +49,9 @@ class MixturePrior(Prior):
 
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent), each row from a component sampled by weight."""
-        rows = torch.multinomial(self.logits.cpu().softmax(0), count, replacement=True)
+        rows = torch.multinomial(
+            self.logits.cpu().softmax(0).nan_to_num(nan=1.0), count, replacement=True
+        )
         return self.components.map(lambda tensor: tensor.cpu()[rows]).sample()
 
     def log_prob(self, z: Tensor) -> Tensor:

@@ -66,7 +66,8 @@ class IWAE(Technique):
         with torch.no_grad():
             weights = log_importance_weights(model, posterior, batch, stacked).softmax(0)
         model.train(was_training)
-        chosen = torch.multinomial(weights.t(), 1).squeeze(1)
+        # A loss that is not a number is reported where the loss is; any sample will do here.
+        chosen = torch.multinomial(weights.nan_to_num(nan=1.0).t(), 1).squeeze(1)
         return stacked[chosen, torch.arange(len(latent), device=latent.device)]
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
