@@ -87,7 +87,7 @@ def _summarize_spread(information: Tensor | None) -> dict[str, Any]:
     }
 
 
-_NO_INFORMATION = 1e-18  # nats squared: what rounding leaves where there is none
+_NO_INFORMATION = 1e-18  # nats squared: what rounding leaves without any
 
 
 def count_effective_units(information: Tensor) -> float:
