@@ -84,7 +84,7 @@ VERBS = {
         "insight", _LATENT, "decode a text again while one dimension of its latent changes"
     ),
     "explore": Verb(
-        "explore", _LATENT, "open a page in the browser that shows a trained model at work"
+        "explore", _LATENT, "serve a web page that shows a trained model at work"
     ),
     "insight": Verb("insight", _LATENT, "say what each dimension of the latent encodes"),
     "score": Verb(
