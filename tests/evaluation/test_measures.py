@@ -343,3 +343,18 @@ def test_a_verdict_that_is_saved_knows_all_saved_measures(tiny_run, tmp_path):
     assert before["findings"]
     assert after["findings"] == before["findings"]
     assert after["verdict"] == before["verdict"]
+
+
+def test_measures_do_not_depend_on_the_generation_config():
+    """They are defined by greedy texts and by samples at temperature 1."""
+    names = ["bleu", "diversity", "empty_texts"]
+    settings = MeasureSettings(prior_samples=20)
+    records = []
+    for options in ({}, {"top_k": 1, "num_beams": 3, "repetition_penalty": 5.0}):
+        bundle = tiny_vae().bundle
+        bundle.model.generation_config.update(max_new_tokens=8, **options)
+        configured = bundle.model.generation_config
+        dataset = tiny_dataset(bundle)
+        records.append(evaluate(bundle, dataset, measures=names, settings=settings))
+        assert bundle.model.generation_config is configured
+    assert records[0] == records[1]

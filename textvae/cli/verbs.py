@@ -83,9 +83,7 @@ VERBS = {
     "traverse": Verb(
         "insight", _LATENT, "decode a text again while one dimension of its latent changes"
     ),
-    "explore": Verb(
-        "explore", _LATENT, "serve a web page that shows a trained model at work"
-    ),
+    "explore": Verb("explore", _LATENT, "serve a web page that shows a trained model at work"),
     "insight": Verb("insight", _LATENT, "say what each dimension of the latent encodes"),
     "score": Verb(
         "score", _SCORE, "compute the likelihood of each sentence and of each of its tokens"

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from datasets import Dataset
+from transformers import GenerationConfig
 
 from textvae.data.arrow import require_known_tokens
 from textvae.data.corpus import prepare_file
@@ -32,9 +33,15 @@ from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, DEFAULT_MEAS
 from textvae.evaluation.small_sets import list_size_warnings, list_unreliable_measures
 from textvae.evaluation.usefulness import UsefulnessChecks
 from textvae.inference.bundle import Bundle
+from textvae.model.modeling import TextVAEModel
 from textvae.runs.model_card import refresh_card
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
+
+_KEPT_GENERATION_OPTIONS = (
+    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"),
+    *("min_new_tokens", "max_new_tokens", "max_length"),
+)
 
 # What the measures of samples and of paths depend on, and how their keys begin.
 _SET_KEYS = {"samples": ("prior_samples", "prior_decoding"), "paths": ("path_pairs", "path_steps")}
@@ -104,8 +111,9 @@ def evaluate(
         bundle, dataset, outputs, samples, seed, progress, processes, training, settings, validation
     )
     record: dict[str, Any] = {"sentences": len(dataset)}
-    for measure in table.values():
-        record.update(measure(inputs))
+    with _plain_generation(bundle.model):
+        for measure in table.values():
+            record.update(measure(inputs))
     if QUICK_MEASURES.keys() <= table.keys():
         record["kl_weight"] = kl_weight
         record["kl_before_refit"] = kl_before_refit
@@ -213,6 +221,21 @@ def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
         kl_weight=run.read_kl_weight(),
         kl_before_refit=run.read_kl_before_refit(),
     )
+
+
+@contextmanager
+def _plain_generation(model: TextVAEModel) -> Iterator[None]:
+    """Let a model write as its measures are defined, whatever its generation_config.json says.
+
+    Its special tokens and its longest text stay.
+    """
+    configured = model.generation_config
+    kept = {name: getattr(configured, name) for name in _KEPT_GENERATION_OPTIONS}
+    model.generation_config = GenerationConfig(do_sample=True, top_k=0, **kept)
+    try:
+        yield
+    finally:
+        model.generation_config = configured
 
 
 def _build_verdict_entries(record: Mapping[str, Any], kl_target: float | None) -> dict[str, Any]:
