@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.measures.interpolation import path_smoothness
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.word_vectors import WordVectors, load_word_vectors
@@ -32,6 +31,7 @@ from textvae.inference.paths import PATHS
 from textvae.inference.settings import DecodingSettings
 from textvae.runs.reference_texts import read_reference_texts
 from textvae.runs.run import Run
+from textvae.runtime.spacing import take_evenly
 from textvae.uses.density_path import KernelDensity
 from textvae.uses.interpolate import DENSITY_PATH_NAME, build_path
 from textvae.vae import TextVAE

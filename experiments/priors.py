@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textvae.data.batching import Batch
-from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.samples import (
     compute_self_bleu,
@@ -47,6 +46,7 @@ from textvae.model.posteriors import Distribution
 from textvae.model.priors import Prior
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS
+from textvae.runtime.spacing import take_evenly
 from textvae.uses.fit_prior.base import FittedPrior
 from textvae.uses.fit_prior.fit import FITTED_PRIORS, fit_on_posterior, sample_fitted_prior
 from textvae.uses.score import score

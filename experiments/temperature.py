@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 from fluency import ACCEPTED_REAL, measure_costs
 
-from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.samples import distinct_share
 from textvae.runs.run import Run
+from textvae.runtime.spacing import take_evenly
 from textvae.vae import TextVAE
 
 TEMPERATURES = (0.6, 0.7, 0.8, 0.85, 0.9, 1.0)

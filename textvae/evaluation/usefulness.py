@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from textvae.data.corpus_report import compute_shares
 from textvae.data.tokenization import encode_batch
 from textvae.evaluation.measures import EvaluationInput, Measure, run_model
-from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.written_texts import strip_special_tokens
 from textvae.inference.batches import iterate_batches
@@ -34,6 +33,7 @@ from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_wei
 from textvae.objective.techniques.base import ObjectiveTerm
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS
+from textvae.runtime.spacing import take_evenly
 
 _BASELINE_ORDER = 3
 _MAX_BASELINE_TRAINING = 50_000  # sentences, evenly spaced

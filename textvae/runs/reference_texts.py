@@ -9,6 +9,7 @@ from typing import Literal
 
 from textvae.errors import CheckpointError, ConfigError
 from textvae.runs.run import Run
+from textvae.runtime.spacing import take_evenly
 
 Split = Literal["train", "validation", "test"]
 
@@ -55,5 +56,6 @@ def read_split_texts(run: Path | None, split: Split, max_sentences: int | None) 
         raise ConfigError(
             f"{run}: has no {split} split to take sentences from; {advice}."
         ) from None
-    count = len(rows) if max_sentences is None else min(max_sentences, len(rows))
-    return list(rows[[place * len(rows) // count for place in range(count)]]["text"])
+    if max_sentences is None:
+        return list(rows["text"])
+    return list(rows[take_evenly(range(len(rows)), max_sentences)]["text"])

@@ -17,7 +17,6 @@ from typing import Any
 from datasets import Dataset
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.progress import Reconstruction, SampleTable, iterate_sample_tables
 from textvae.inference.bundle import Bundle
 from textvae.inference.generate import generate
@@ -25,6 +24,7 @@ from textvae.inference.settings import DEFAULT_TEMPERATURE, DecodingSettings
 from textvae.runs.run import SAMPLES_FILE, Run
 from textvae.runtime.files import write_text
 from textvae.runtime.seeds import seeded
+from textvae.runtime.spacing import take_evenly
 from textvae.terminal import shorten
 from textvae.training.trackers import send_table
 from textvae.training.trainer import VAETrainer

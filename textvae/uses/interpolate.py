@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from textvae.errors import ConfigError
-from textvae.evaluation.measures.inputs import take_evenly
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
 from textvae.inference.memory import check_texts_fit
 from textvae.inference.paths import PATHS, LatentPath, linear, spherical
 from textvae.inference.settings import DecodingSettings
+from textvae.runtime.spacing import take_evenly
 from textvae.schema import choose
 from textvae.uses.density_path import KernelDensity, density_path
 

@@ -16,10 +16,11 @@ from tests.tiny import SENTENCES, tiny_dataset, tiny_vae
 from textvae.data import BUNDLED_CORPORA
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
-from textvae.evaluation.measures.inputs import EvaluationTexts, take_evenly
+from textvae.evaluation.measures.inputs import EvaluationTexts
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.samples import compute_self_bleu, distinct_share
 from textvae.inference.encode import encode
+from textvae.runtime.spacing import take_evenly
 
 TRAINING = [
     "a man rides a horse .",

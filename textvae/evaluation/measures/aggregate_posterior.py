@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textvae.evaluation.measures.inputs import EvaluationInput, take_evenly
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.evaluation.measures.latent_density import GaussianMixture
 from textvae.evaluation.measures.mutual_information import (
     log_densities_at_draws,
@@ -35,6 +35,7 @@ from textvae.evaluation.measures.outputs import ModelOutputs
 from textvae.inference.encode import posterior
 from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import Stream, seeded
+from textvae.runtime.spacing import take_evenly
 
 _REFERENCE_FACTOR = 20  # training sentences per evaluated one, at most
 _MAX_PAIRS = 50_000_000  # of a draw and a sentence; seconds for a diagonal Gaussian

@@ -6,7 +6,6 @@ Each text is decoded or read once, however many measures use it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,10 +27,10 @@ from textvae.inference.settings import DecodingSettings
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.seeds import derive_seed
+from textvae.runtime.spacing import take_evenly
 
 FEW_TEXTS = 64  # texts that show whether the decoder writes anything at all
 
-_Item = TypeVar("_Item")
 
 _FIT_KEY = 2**32  # tells the seed of the proposal's fit from those of `compute_sums`
 
@@ -244,9 +243,3 @@ def require_paths(bundle: Bundle, sentences: int) -> None:
             "there is 1 sentence to interpolate between; at least 2 are needed: leave out the "
             "measures smoothness and fluency, or evaluate more sentences."
         )
-
-
-def take_evenly(items: Sequence[_Item], most: int) -> list[_Item]:
-    """Return at most `most` of the items, such as texts or numbers of rows, evenly spaced."""
-    count = min(most, len(items))
-    return [items[index * len(items) // count] for index in range(count)]

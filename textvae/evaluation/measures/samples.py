@@ -13,9 +13,10 @@ import numpy as np
 from sacrebleu.metrics import BLEU
 
 from textvae.errors import ConfigError, DataError
-from textvae.evaluation.measures.inputs import EvaluationInput, take_evenly
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.evaluation.measures.ngrams import NGRAM_ORDER, NGramModel
 from textvae.inference.encode import encode
+from textvae.runtime.spacing import take_evenly
 
 __all__ = ["diversity", "forward_reverse", "mauve", "novelty", "self_bleu"]
 
