@@ -228,26 +228,21 @@ class TextVAE:
             ConfigError: the model has no labels, or does not know this one.
         """
         number = require_model_labels(self.bundle.labels, "label").to_id(label)
-        view = TextVAE(
-            self.model,
-            self.tokenizer,
-            self.folder,
-            encoder_tokenizer=self.bundle.encoder_tokenizer,
-        )
-        view.bundle = replace(self.bundle, fixed_label_id=number)
-        return view
+        return self._view(number)
 
     def without_label(self) -> "TextVAE":
         """Return the model of a view that `with_label` made; any other model is returned as it is."""
-        if self.bundle.fixed_label_id is None:
-            return self
+        return self if self.bundle.fixed_label_id is None else self._view(None)
+
+    def _view(self, label_id: int | None) -> "TextVAE":
+        """Return a view of this model with the number of a label for all texts, or without one."""
         view = TextVAE(
             self.model,
             self.tokenizer,
             self.folder,
             encoder_tokenizer=self.bundle.encoder_tokenizer,
         )
-        view.bundle = replace(self.bundle, fixed_label_id=None)
+        view.bundle = replace(self.bundle, fixed_label_id=label_id)
         return view
 
     def __repr__(self) -> str:

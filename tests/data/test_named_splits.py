@@ -112,7 +112,7 @@ def test_a_folder_with_splits_is_refused_as_one_split(tmp_path):
     """Only one of them can be meant."""
     write(tmp_path / "f" / "train.txt", LINES)
     write(tmp_path / "f" / "test.txt", LINES)
-    words = "is a folder with the splits train, test"
+    words = "holds the splits train, test"
     check_refused(tmp_path, DataError, words, validation=str(tmp_path / "f"))
 
 
@@ -293,7 +293,7 @@ def test_a_stream_refuses_a_folder_with_splits_as_one_split(tmp_path):
     settings = DataSettings(
         corpus=str(tmp_path / "s"), streaming=True, validation=str(tmp_path / "held")
     )
-    with pytest.raises(DataError, match=r"is a folder with the splits .*train"):
+    with pytest.raises(DataError, match=r"holds the splits .*train"):
         prepare_stream(settings, 1, tmp_path / "run", build_byte_tokenizer)
 
 

@@ -135,7 +135,7 @@ def test_an_extension_killed_before_its_first_step_continues(finished, tmp_path,
     before = read_weights(finished)
     unbroken = shutil.copytree(finished, tmp_path / "unbroken")
     resume(unbroken, steps=16)
-    extension.extend(Run(finished), {"steps": 16})
+    extension.extend(Run(finished), {"steps": 16}, torch.device("cpu"))
     checkpoint = load_file(finished / "checkpoint-12" / "model.safetensors")
     assert all(checkpoint[name].equal(before[name]) for name in before)
     ended = shutil.copytree(finished, tmp_path / "ended")
@@ -388,9 +388,24 @@ def test_the_main_phase_of_a_longer_run_goes_on_where_it_was():
     state = schedule.state_dict()
     longer = TrainingSchedule(settings.model_copy(update={"steps": 400}), 10**9, 0.25, None)
     longer.load_state_dict(state)
-    longer.restart_step = 40
     assert longer.progress.fraction == pytest.approx(30 / 390)
     for _ in range(360):
         longer.advance()
         longer.begin_phases()
     assert longer.progress.fraction == 1.0
+
+
+def test_the_main_phase_of_an_interrupted_run_goes_on_where_it_was():
+    """It keeps its optimizer, but its pretraining is a smaller share of it all the same."""
+    settings = TrainingSettings(steps=1000, epochs=None, warmup_steps=0)
+    schedule = TrainingSchedule(settings, 10**9, 0.2, None)
+    for _ in range(400):
+        schedule.advance()
+        schedule.begin_phases()
+    assert schedule.progress.fraction == pytest.approx(0.25)
+    longer = TrainingSchedule(settings.model_copy(update={"steps": 4000}), 10**9, 0.2, None)
+    longer.load_state_dict(schedule.state_dict())
+    assert longer.progress.fraction == pytest.approx(200 / 3800)
+    again = TrainingSchedule(settings.model_copy(update={"steps": 4000}), 10**9, 0.2, None)
+    again.load_state_dict(longer.state_dict())
+    assert again.progress.fraction == longer.progress.fraction

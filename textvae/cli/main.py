@@ -103,34 +103,36 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(words)
     if options.verb is None:
         parser.error("expected a verb")
-    rest = _move_settings_behind_the_corpus(options, rest)
+    rest = _find_corpus_behind_settings(options, rest)
     _refuse_unknown_words(parser, options.verb, rest)
     options.settings = rest
     options.quiet = "quiet" in options
     return options
 
 
-def _move_settings_behind_the_corpus(
-    options: argparse.Namespace, words: Sequence[str]
-) -> list[str]:
-    """Return the words that argparse has left over, where it has taken a setting for the corpus.
+def _find_corpus_behind_settings(options: argparse.Namespace, words: list[str]) -> list[str]:
+    """Set the corpus to the first word that is no setting; return the other words.
 
-    A setting may stand before the corpus. argparse, which does not know settings, takes the
-    first word for the corpus and leaves the corpus over.
+    argparse, which does not know settings, takes the first word for the corpus.
+
+    Args:
+        words: those that argparse has left over.
     """
     corpus = getattr(options, "corpus", None)
     if not corpus or "=" not in corpus:
-        return list(words)
+        return words
     from textvae.cli.training_checks import is_setting  # it reads YAML
 
     if not is_setting(corpus):
-        return list(words)
-    others = [word for word in words if not word.startswith("-") and not is_setting(word)]
-    options.corpus = others[0] if others else None
-    settings = list(words)
-    if others:
-        settings.remove(others[0])
-    return [corpus, *settings]
+        return words
+    words = [corpus, *words]
+    places = [
+        place
+        for place, word in enumerate(words)
+        if not word.startswith("-") and not is_setting(word)
+    ]
+    options.corpus = words.pop(places[0]) if places else None
+    return words
 
 
 def _refuse_unknown_words(parser: argparse.ArgumentParser, verb: str, words: Sequence[str]) -> None:

@@ -17,6 +17,8 @@ from textvae.vae import TextVAE
 from textvae.version import __version__
 
 # What `evaluate` prints. A line is left out if the record lacks one of its figures.
+_CLEARLY_LESS = 0.1  # nats; a bracket is an estimate, too
+
 _MEASURES_TEMPLATE = """\
 {sentences:,} sentences, {words_per_sentence:.2f} words each (the end counts as one)
 
@@ -128,9 +130,6 @@ def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
 def _format_mean_count(count: float) -> str:
     """Return a mean number of draws, with one decimal only if it is not whole."""
     return f"{count:.0f}" if float(count).is_integer() else f"{count:.1f}"
-
-
-_CLEARLY_LESS = 0.1  # nats; the bracket is an estimate, too
 
 
 def _is_below_bracket(record: Mapping[str, Any]) -> bool:

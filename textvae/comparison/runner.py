@@ -59,12 +59,12 @@ def _build_train_command(trial: Trial) -> list[str]:
     return ["train", "--config", str(trial.config), *trial.overrides, *output]
 
 
-# Each is of another standard measure, of language models, too.
+# Keys of standard measures that every model has; an evaluation of a few measures lacks some.
 _STANDARD_KEYS = {"verdict", "elbo", "iw_nll", "token_accuracy"}
 
 
 def is_measured(run: Run, samples: int, limit: int | None) -> bool:
-    """Return whether a run has all standard measures, on as many sentences and samples as requested."""
+    """Return whether a run has the standard measures, of as many sentences and samples as requested."""
     record = run.read_json("measures.json")
     available = run.read_counts()["tokenized"]["test"]["sentences"]
     sentences = available if limit is None else min(limit, available)

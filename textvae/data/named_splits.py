@@ -78,12 +78,12 @@ def get_only_split(splits: Mapping[str, _Split], name: str, setting: str) -> _Sp
     """Return the only split of what a setting names for one split.
 
     Raises:
-        DataError: it is a folder with splits of its own.
+        DataError: it has several splits.
     """
     if len(splits) > 1:
         raise DataError(
-            f"{setting} = {name!r} is a folder with the splits {', '.join(splits)}; "
-            "expected the texts of one split: name a file."
+            f"{setting} = {name!r} holds the splits {', '.join(splits)}; "
+            "expected the texts of one split: name its files."
         )
     return next(iter(splits.values()))
 

@@ -25,6 +25,7 @@ from textvae.data.folders import (
 from textvae.data.foreign_files import refuse_foreign_file
 from textvae.data.row_report import RowNumbers
 from textvae.data.split_names import SPLIT_NAMES
+from textvae.data.split_settings import SplitSettings
 from textvae.data.tables import (
     CORPUS_SUFFIXES,
     NUL_MESSAGE,
@@ -288,6 +289,8 @@ def _report_folder(corpus: str, contents: FolderContents, settings: TableSetting
     """Print what in a folder is read as which split, and what is not, unless it is a bundled one."""
     path = resolve_path(corpus)
     if str(path) not in BUNDLED_CORPORA.values():
+        if corpus in BUNDLED_CORPORA:
+            print_note(f"{corpus}: the folder of this name is read, and not the bundled corpus.")
         for note in describe_contents(path, contents, settings.unit):
             print_note(note)
 
@@ -386,7 +389,9 @@ def _load_data_set_splits(name: str, settings: TableSettings) -> dict[str, RowSo
     """
     from datasets import load_dataset  # slow to import, and most corpora are files
 
-    if settings.needs_shape and settings.changed_file_options:
+    # The files of splits that the settings name are read as the options say.
+    names_files = isinstance(settings, SplitSettings) and settings.name_splits()
+    if settings.needs_shape and settings.changed_file_options and not names_files:
         key = settings.changed_file_options[0]
         raise ConfigError(
             f"data.{key} = {getattr(settings, key)!r} is for files, and {name} is a data set of the "

@@ -28,7 +28,7 @@ from textvae.evaluation.measures import (
     run_model,
     select_measures,
 )
-from textvae.evaluation.measures.inputs import require_paths, require_training_text
+from textvae.evaluation.measures.inputs import require_latent_paths, require_training_text
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, DEFAULT_MEASURE_SETTINGS
 from textvae.evaluation.small_sets import list_size_warnings, list_unreliable_measures
 from textvae.evaluation.usefulness import UsefulnessChecks
@@ -40,7 +40,7 @@ from textvae.runtime.processes import SINGLE_PROCESS, Processes
 
 _KEPT_GENERATION_OPTIONS = (
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"),
-    *("min_new_tokens", "max_new_tokens", "max_length"),
+    *("max_new_tokens", "max_length"),
 )
 
 # What the measures of samples and of paths depend on, and how their keys begin.
@@ -104,7 +104,7 @@ def evaluate(
     if table.keys() & TRAINING_TEXT_MEASURES:
         require_training_text(training)
     if table.keys() & INTERPOLATION_MEASURES.keys():
-        require_paths(bundle, len(dataset))
+        require_latent_paths(bundle, len(dataset))
     bundle.model.eval()
     outputs = run_model(bundle, dataset, seed, progress, processes)
     inputs = EvaluationInput(

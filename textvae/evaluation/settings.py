@@ -1,11 +1,11 @@
 """Settings of the measures: how many texts to write, and what to compare them with."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from textvae.errors import DataError
+from textvae.runtime.paths import require_path
 from textvae.schema import MAX_COUNT, MAX_PROCESSES, Count, StrictSettings
 
 DEFAULT_IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers
@@ -98,12 +98,15 @@ class MeasureSettings(StrictSettings):
     @classmethod
     def check_word_vectors(cls, file: str | None) -> str | None:
         """Refuse a missing file here, before the first measure, rather than hours later."""
-        if file is not None and not Path(file).is_file():
+        if file is None:
+            return None
+        path = require_path(file, "word_vectors")
+        if not path.is_file():
             raise DataError(
                 f"{file}: there is no such file; expected a text file of word vectors, as GloVe, "
                 "word2vec and fastText write them."
             )
-        return file
+        return str(path)
 
 
 DEFAULT_MEASURE_SETTINGS = MeasureSettings()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from textvae.errors import DataError, TextVAEError
 from textvae.explorer.defaults import DEFAULT_LIMIT, DEFAULT_POINTS
 from textvae.explorer.latent_map import LatentMap, Sentences, compute_map
@@ -20,6 +22,7 @@ from textvae.explorer.map_cache import list_map_folders, load_map, name_map, sav
 from textvae.explorer.projection import ProjectionKind
 from textvae.explorer.reference import choose_sentences
 from textvae.inference.model_folder import WEIGHTS_FILE
+from textvae.runtime.spacing import take_evenly
 from textvae.uses.density_path import KernelDensity
 from textvae.vae import TextVAE
 
@@ -177,7 +180,7 @@ class SharedRun:
     def require_density(self) -> KernelDensity:
         """Return the density of the sentences' latents, which is fitted when it is first needed."""
         if self._density is None:
-            self._density = KernelDensity.fit(self.require_map().z[:_DENSITY_SENTENCES])
+            self._density = KernelDensity.fit(_choose_reference(self.require_map().z))
         return self._density
 
     def start_map(self) -> None:
@@ -272,3 +275,9 @@ class SharedRun:
         self._lock.release()
         time.sleep(_PAUSE_SECONDS)
         self._lock.acquire()
+
+
+def _choose_reference(z: Tensor) -> Tensor:
+    """Return some of the latents of a map, evenly spaced and without copies."""
+    distinct: Tensor = z.unique(dim=0)
+    return distinct[take_evenly(range(len(distinct)), _DENSITY_SENTENCES)]

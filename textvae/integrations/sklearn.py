@@ -98,12 +98,13 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self
 
     def fit_transform(
-        self, texts: Iterable[str], y: object = None, **_: Any
+        self, texts: Iterable[str], y: object = None, **options: Any
     ) -> NDArray[np.float32]:
         """Return the features of the texts after `fit`; the texts may be an iterator."""
         if isinstance(texts, Iterator):
             texts = list(texts)  # it can be read only once
-        return self.fit(texts, y).transform(texts)
+        features: NDArray[np.float32] = super().fit_transform(texts, y, **options)
+        return features
 
     def transform(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Return the features of each text, (n, width).

@@ -119,11 +119,20 @@ def compute_checksum(file: Path) -> str:
     return f"{value:08x}"
 
 
+def _read_umask() -> int:
+    """Return the permissions that new files do not get."""
+    mask = os.umask(0)  # it can only be read by setting it
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _read_umask()  # now, while no other thread writes files
+
+
 def let_others_read(file: Path) -> None:
     """Give a file the permissions of a new one; safetensors lets only the owner read its files."""
-    mask = os.umask(0)
-    os.umask(mask)
-    file.chmod(0o666 & ~mask)
+    with suppress(OSError):  # some file systems have no permissions
+        file.chmod(0o666 & ~_UMASK)
 
 
 def flush_to_disk(path: Path) -> None:

@@ -215,8 +215,6 @@ def lengthen_encoder_tokenizer(
     encoder = initial.model.encoder
     if tokenizer is None or not isinstance(encoder, PretrainedEncoder):
         return tokenizer
-    if encoder.has_sentence_state:
-        return tokenizer  # it reads a text as far as its base does
     limit = tokenizer.max_length
     if limit is None or limit < _count_encoder_tokens(max_tokens_before):
         return tokenizer  # the base itself has no room for more
@@ -273,7 +271,7 @@ def check_states(settings: Settings, base: Base) -> None:
     if not isinstance(part, PretrainedEncoderSettings):
         return
     check_sentence_states(part, describe_pooling(base.folder))
-    if part.states == "sentence":
+    if part.is_embedder:
         tokenizer = _read_tokenizer(base, _ENCODER)
         check_plain_texts(
             base.folder, is_cased=tokenizer("Aa")["input_ids"] != tokenizer("aa")["input_ids"]

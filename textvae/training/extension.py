@@ -23,7 +23,7 @@ from textvae.schema import list_set_fields, validate_settings
 from textvae.settings.run import Settings
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
-from textvae.training.fit import build_objective
+from textvae.training.fit import build_objective, check_trainable
 
 _BOUNDS = ("steps", "epochs", "max_minutes")
 
@@ -57,8 +57,11 @@ def parse_bounds(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: bounds[name] for name in training}
 
 
-def extend(run: Run, bounds: Mapping[str, Any]) -> None:
+def extend(run: Run, bounds: Mapping[str, Any], device: torch.device) -> None:
     """Give a run new bounds; they replace all bounds that it had.
+
+    A finished run loses its final model, and so whether it can be trained on the device is
+    checked before.
 
     Raises:
         ConfigError: the run has been trained as long already.
@@ -71,6 +74,7 @@ def extend(run: Run, bounds: Mapping[str, Any]) -> None:
         _check_longer(name, value, state.get("plan", {}))
     training = settings.training.model_copy(update={**dict.fromkeys(_BOUNDS), **bounds})
     run.open_corpus().refuse_settings(training, settings.objective.techniques)
+    check_trainable(run, device)
     settings = settings.model_copy(update={"training": training})
     if is_finished:
         _write_start_checkpoint(run, settings, state)

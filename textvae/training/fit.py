@@ -427,7 +427,7 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
     is_refitted = refit_start is not None and kept_step > refit_start
     log["kl_before_refit"] = trainer.find_kl_before_refit() if is_refitted else None
     # The refit has a schedule of its own; the decoder's ended where the refit began.
-    decoder_step = refit_start if is_refitted and refit_start is not None else kept_step
+    decoder_step = kept_step if refit_start is None else min(kept_step, refit_start)
     log["kept_learning_rate"] = trainer.find_learning_rate_share(decoder_step)
     log["environment"] = {
         **describe_machine(trainer.args.device),

@@ -22,6 +22,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.model.building import build_model
 from textvae.model.decoders.language_model import LanguageModelDecoder
+from textvae.model.encoders.pretrained import PretrainedEncoderSettings
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
 from textvae.runtime.device import is_bf16_fast, require_lstm_in_bf16
@@ -150,8 +151,9 @@ def _choose_start(
     max_tokens = settings.data.max_tokens
     if not init:
         bases, settings = open_run_bases(settings, device)
-        is_whole = getattr(settings.model.encoder, "states", None) == "sentence"
-        tokenizer = bases.load_encoder_tokenizer(max_tokens, is_whole=is_whole)
+        encoder = settings.model.encoder
+        is_embedder = isinstance(encoder, PretrainedEncoderSettings) and encoder.is_embedder
+        tokenizer = bases.load_encoder_tokenizer(max_tokens, is_whole=is_embedder)
         return _Start(None, bases, tokenizer), settings
     initial = load_bundle(init, "cpu")
     _check_initial_objective(settings, initial)

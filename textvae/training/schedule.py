@@ -83,6 +83,7 @@ class TrainingSchedule:
         self.cooldown_steps: tuple[int, int] | None = None  # first and last step
         # The step at which the optimizer started again; None in a run that never finished before.
         self.restart_step: int | None = None
+        self.is_extended = False  # whether the run has a later end than it began with
         self.restart_kept_step: int | None = None  # that of the model which it restarted from
         self.is_ended_early = False
         # The last step of a run bounded by steps or epochs; infinite for other runs.
@@ -239,7 +240,7 @@ class TrainingSchedule:
             # It starts again by itself when the main phase begins.
             return Progress(self.step, self.open_ended_fraction)
         start = self.pretraining_share
-        if self.restart_step is not None:
+        if self.is_extended:
             # The run was made longer, so its pretraining is a smaller share of it.
             start = min(start, self.fraction * self.main_start_step / max(1, self.step))
         fraction = (self.fraction - start) / (1 - start - self.refit_share)
@@ -308,6 +309,7 @@ class TrainingSchedule:
             "restart_kept": self.restart_kept_step,
             "epochs": self.step / self.steps_per_epoch,
             "bounds": self._list_bounds(),
+            "is_extended": self.is_extended,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -323,10 +325,12 @@ class TrainingSchedule:
         self.encoder_steps = state["encoder_steps"]
         self.restart_step = state.get("restart")
         self.restart_kept_step = state.get("restart_kept")
+        self.is_extended = state.get("is_extended", self.restart_step is not None)
         if state.get("bounds") not in (None, self._list_bounds()):
             # The run has a later end, so it goes back to the main phase.
             self.cooldown_steps = None
             self.refit_start_step = None
+            self.is_extended = True
         # A clock that runs already has to count the seconds of this state.
         if self.clock_start is not None:
             self.start_clock()

@@ -39,7 +39,7 @@ from textvae.training.failures import (
     explain_stop,
     explain_write_errors,
 )
-from textvae.training.fit import check_trainable, fit, remove_training_files
+from textvae.training.fit import fit, remove_training_files
 from textvae.training.hooks import check_hooks
 from textvae.training.hub_uploads import check_uploads
 from textvae.training.preparation import prepare_run, read_inherited_settings
@@ -156,9 +156,7 @@ def _prepare_to_resume(run: Run, bounds: Mapping[str, Any], device: torch.device
         # The process may have been killed just after it had saved the final model.
         remove_training_files(run)
     if bounds:
-        # Before anything is changed: a finished run loses its final model when it is extended.
-        check_trainable(run, device)
-        extend(run, bounds)
+        extend(run, bounds, device)
     elif run.is_finished():
         print_note(describe_extension(run))
 

@@ -109,7 +109,7 @@ class KernelDensity:
         """
         if len(means) < _MIN_REFERENCE_SENTENCES:
             raise DataError(
-                f"got {len(means)} reference sentences, too few to estimate the density of the "
+                f"got {len(means)} different reference sentences, too few to estimate the density of the "
                 f"latents; give {_MIN_REFERENCE_SENTENCES} or more."
             )
         mean = means.mean(0)

@@ -177,8 +177,8 @@ def _require_sentence_encoder(bundle: Bundle) -> PretrainedEncoder:
         raise ConfigError(f"this model has no sentence embeddings to decode: {_ADVICE}.")
     if not encoder.has_fixed_states:
         raise ConfigError(
-            "this model's sentence encoder was trained, so its embeddings are no longer those of "
-            f"{encoder.settings.name}: {_ADVICE}."
+            "this model's sentence encoder was trained (or merged by an earlier version), so its "
+            f"embeddings may not be those of {encoder.settings.name}: {_ADVICE}."
         )
     return encoder
 

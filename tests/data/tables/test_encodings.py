@@ -111,7 +111,7 @@ def test_bytes_that_are_no_text_have_no_encoding(line):
         (
             "un café\n".encode() * 50 + b"na\xefve\n",
             "cp1252",
-            "nonsense, but not all of its lines (1 of the first ones are not); repair them",
+            "nonsense, but 1 line near its beginning is not UTF-8; repair such lines",
         ),
         (b"a\n", "utf-32", "set data.encoding=utf-32-le or utf-32-be"),
         (b"caf\xe9\n", "ascii", "line 1: is not UTF-8"),
@@ -120,6 +120,13 @@ def test_bytes_that_are_no_text_have_no_encoding(line):
 def test_an_encoding_that_does_not_fit_the_file_is_refused(tmp_path, content, encoding, words):
     """No text is decoded to something else without a word."""
     check_refused(tmp_path, "a.txt", content, words, encoding=encoding)
+
+
+def test_a_line_that_happens_to_be_utf8_does_not_refuse_the_encoding(tmp_path):
+    """An accent at the end of a line is no cut character of UTF-8."""
+    content = b"caf\xe9\n" * 4 + "déjà\n".encode()
+    rows = read_rows(tmp_path, "a.txt", content, encoding="cp1252")
+    assert [row["text"] for row in rows] == ["café"] * 4 + ["dÃ©jÃ\xa0"]
 
 
 @pytest.mark.parametrize("name", ["cp9999", "base64", "rot13", "utf-7", "idna", "", "latin 99"])

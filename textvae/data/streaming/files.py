@@ -119,16 +119,20 @@ def _list_local(path: Path) -> list[str]:
     known = [file for file in files if get_format_suffix(file.name)]
     if not known:
         return sorted(str(file) for file in files if is_utf8_text(file))
-    _report_unknown(str(path), [str(file) for file in files if file not in known])
+    _report_unknown(
+        str(path),
+        [str(file) for file in files if not get_format_suffix(file.name)],
+        "; to read them as text, name them with a pattern of their own",
+    )
     return sorted(map(str, known))
 
 
-def _report_unknown(corpus: str, files: list[str]) -> None:
+def _report_unknown(corpus: str, files: list[str], advice: str = "") -> None:
     """Print which files are not read because others have a suffix of a known format."""
     if files:
         print_note(
-            f"{corpus}: not read: {_format_files(files)} (files of unknown suffixes among known ones); "
-            "a pattern that matches no others reads them as text."
+            f"{corpus}: not read: {_format_files(files)} (files of unknown suffixes among known ones)"
+            f"{advice}."
         )
 
 
@@ -154,7 +158,9 @@ def _list_remote(url: str) -> list[str]:
     visible = [file for file in files if not PurePosixPath(file).name.startswith((".", "_"))]
     known = [file for file in visible if get_format_suffix(file)]
     # Without a suffix, it may be a folder.
-    others = [file for file in visible if file not in known and PurePosixPath(file).suffix]
+    others = [
+        file for file in visible if PurePosixPath(file).suffix and not get_format_suffix(file)
+    ]
     _report_unknown(url, others)
     return [_restore_protocol(system, file) for file in known]
 

@@ -13,6 +13,7 @@ import unicodedata
 from itertools import pairwise
 from typing import IO
 
+from textvae.data.row_report import format_count
 from textvae.data.tables.base import LayoutError
 from textvae.errors import ConfigError, did_you_mean
 
@@ -335,8 +336,12 @@ def _refuse_utf8(block: bytes, encoding: str) -> None:
         LayoutError: most of its lines that are not ASCII are UTF-8, which does not happen by
             chance.
     """
-    lines = [line for line in block.split(b"\n") if not line.isascii()]
-    texts = [text for text in map(decode_head, lines) if text is not None]
+    *whole, last = block.split(b"\n")
+    lines = [line for line in whole if not line.isascii()]
+    texts = [text for text in map(_decode_line, lines) if text is not None]
+    if not last.isascii():  # the block may end within a character
+        lines.append(last)
+        texts += filter(None, [decode_head(last)])
     count = sum(not character.isascii() for text in texts for character in text)
     # A single character of an encoding with two bytes may look like UTF-8.
     least = _MIN_CHARACTERS if encoding in _TWO_BYTES else 1
@@ -347,9 +352,17 @@ def _refuse_utf8(block: bytes, encoding: str) -> None:
     if others == 0:
         raise LayoutError(f"{problem}; leave data.encoding (--encoding) out.")
     raise LayoutError(
-        f"{problem}, but not all of its lines ({others} of the first ones are not); repair them, or skip "
-        "them with data.on_corrupt=skip, and leave data.encoding (--encoding) out."
+        f"{problem}, but {format_count(others, 'line')} near its beginning is not UTF-8; repair such "
+        "lines, or skip them with data.on_corrupt=skip, and leave data.encoding (--encoding) out."
     )
+
+
+def _decode_line(line: bytes) -> str | None:
+    """Return a line as text; None if it is not UTF-8."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _mark_undecodable(error: UnicodeError) -> tuple[str, int]:

@@ -29,6 +29,7 @@ from textvae.model.posteriors import DiagonalGaussian
 ACTIVE_UNIT_VARIANCE = 0.01
 STRICT_UNIT_VARIANCE = 0.1  # a unit of this variance carries about 0.05 nats
 _VARIANCE_THRESHOLDS = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0]
+_NO_INFORMATION = 1e-18  # nats squared: what rounding leaves without any
 _FIRST_UNITS = 10  # the key `beyond_ten_share` is named after it
 
 
@@ -85,9 +86,6 @@ def _summarize_spread(information: Tensor | None) -> dict[str, Any]:
         "beyond_ten_share": later / total if total > 0 else 0.0,
         "information_by_dimension": information.tolist(),
     }
-
-
-_NO_INFORMATION = 1e-18  # nats squared: what rounding leaves without any
 
 
 def count_effective_units(information: Tensor) -> float:

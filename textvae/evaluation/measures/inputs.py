@@ -162,7 +162,7 @@ class EvaluationTexts:
         """
         source = self.source
         n = len(source.outputs)
-        require_paths(source.bundle, n)
+        require_latent_paths(source.bundle, n)
         steps = source.settings.steps
         order = np.random.default_rng(source.seed).permutation(n)
         pairs = order[: 2 * min(source.settings.pairs, n // 2)].reshape(-1, 2)
@@ -227,7 +227,7 @@ def require_training_text(training: Sequence[str] | None) -> Sequence[str]:
     return training
 
 
-def require_paths(bundle: Bundle, sentences: int) -> None:
+def require_latent_paths(bundle: Bundle, sentences: int) -> None:
     """Check that there are paths between sentences in the latent.
 
     Raises:

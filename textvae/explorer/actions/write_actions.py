@@ -16,6 +16,7 @@ from textvae.explorer.write import (
     vary,
 )
 from textvae.inference.settings import DEFAULT_TEMPERATURE, draw_seed
+from textvae.uses.infill.infill import METHODS_WITH
 from textvae.uses.options import DecodingOptions, InfillOptions
 from textvae.uses.records import Infill
 from textvae.uses.settings import InfillMethod
@@ -106,7 +107,7 @@ class WriteActions:
             "most_tokens": require_count(tokens_per_blank, "tokens_per_blank", 10),
             "seed": number,
         }
-        if chosen in ("resampling", "sampling"):
+        if chosen in METHODS_WITH["latents"]:
             options["latents"] = _INFILL_LATENTS
         with self.run.model(label) as vae:
             fills = vae.infill(sentence, **options)

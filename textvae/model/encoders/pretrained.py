@@ -65,6 +65,11 @@ class PretrainedEncoderSettings(PretrainedSettings):
         "fewer, 0.1 with 28,000 or more",
     )
 
+    @property
+    def is_embedder(self) -> bool:
+        """Whether the encoder gives the sentence embeddings of its base, unchanged."""
+        return self.states == "sentence" and self.train == "none"
+
     def fit_to_corpus(self, sentences: int) -> Self:
         """Return the settings with a number as dropout, a little below the decoder's."""
         if self.dropout != "auto":
@@ -236,10 +241,7 @@ class PretrainedEncoder(Encoder):
         copy_weights(weights, self.body, {name: base_names[name] for name in names})
 
     def merge_base(self) -> dict[str, Any]:
-        """Merge the adapters; the part then has all of its weights, as one that is trained whole.
-
-        A frozen encoder stays frozen: its states are still those of its base.
-        """
+        """Merge the adapters; the model then holds all weights. A frozen encoder stays frozen."""
         merge_adapters(self.body)
         record = self.settings.require_base(_SETTING).model_copy(update={"is_needed": False})
         train = "none" if self.has_fixed_states else "all"

@@ -49,6 +49,7 @@ class MixturePrior(Prior):
 
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent), each row from a component sampled by weight."""
+        # Weights that are not numbers are reported where the loss is.
         rows = torch.multinomial(
             self.logits.cpu().softmax(0).nan_to_num(nan=1.0), count, replacement=True
         )

@@ -4,7 +4,8 @@ The constraint is a logits processor of transformers, so it works with sampling 
 beam search.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -40,17 +41,21 @@ class VisibleTokensProcessor(LogitsProcessor):
 
     Args:
         rows: the sentences to generate, one per latent; their lengths may differ.
-        of_blanks: processors for the words in blanks. They do not change the scores of visible
-            tokens: a visible token may be a bad word, or a repetition.
+        word_options: arguments of transformers' `generate` about words, which apply to the blanks
+            alone: a visible token may be a bad word, or a repetition.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         rows: Sequence[TemplateTokens],
-        of_blanks: LogitsProcessorList | None = None,
+        word_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self.of_blanks = of_blanks or LogitsProcessorList()
+        self.of_blanks = LogitsProcessorList(
+            build(word_options[name])
+            for name, build in _PROCESSORS.items()
+            if word_options.get(name)
+        )
         end_id = bundle.tokenizer.eos_token_id
         length = max(map(len, rows)) + 1
         # Positions within blanks have the end token, too, but it is never used there.
@@ -89,9 +94,14 @@ class VisibleTokensProcessor(LogitsProcessor):
         kinds = self.kinds[:, position].repeat_interleave(beams)
         all_ids = torch.arange(scores.shape[1], device=scores.device)
         is_forced = (kinds == _FORCED).unsqueeze(1) & (all_ids == forced_ids)
-        in_blanks = self.of_blanks(input_ids, scores.clone())
+        in_blanks = self.of_blanks(input_ids, scores)
         scores = torch.where(is_forced, scores, in_blanks)
         return scores.masked_fill(~(is_forced | self.allowed_ids[kinds]), -torch.inf)
+
+
+def drop_word_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of transformers' `generate` without those that `VisibleTokensProcessor` has."""
+    return {name: value for name, value in options.items() if name not in _PROCESSORS}
 
 
 def fill_blanks(
@@ -105,11 +115,7 @@ def fill_blanks(
         z: (rows, latent).
         options: arguments of transformers' `generate`; those about words apply to the blanks.
     """
-    others = {name: value for name, value in options.items() if name not in _PROCESSORS}
-    of_blanks = LogitsProcessorList(
-        build(options[name]) for name, build in _PROCESSORS.items() if options.get(name) is not None
-    )
-    processor = VisibleTokensProcessor(bundle, rows, of_blanks)
+    processor = VisibleTokensProcessor(bundle, rows, options)
     with seeded(seed, Stream.TOKENS, bundle.device), torch.inference_mode():
         sequences: Tensor = bundle.model.generate(
             **build_start_inputs(bundle, len(rows), None),
@@ -117,7 +123,7 @@ def fill_blanks(
             label_ids=bundle.fixed_label_ids(len(rows)),
             logits_processor=LogitsProcessorList([processor]),
             max_new_tokens=processor.max_length,
-            **{"do_sample": False, **others},
+            **{"do_sample": False, **drop_word_options(options)},
         )
     per_row = len(sequences) // len(rows)
     # Without the start token, and without the end tokens after a shorter sentence.

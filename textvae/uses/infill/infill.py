@@ -38,6 +38,12 @@ from textvae.uses.settings import INFILL_SAMPLING_OPTIONS, InfillMethod, InfillS
 _MAX_LENGTH_CHOICES = 16  # choices of the blanks' lengths that are tried
 
 # Options of `generate()` that hold for the words in blanks.
+# The methods that use a number.
+METHODS_WITH: dict[str, tuple[InfillMethod, ...]] = {
+    "beams": ("resampling", "beam_search", "conditional_modes"),
+    "latents": ("resampling", "sampling"),
+}
+
 _WORD_OPTIONS = ("bad_words", "bad_words_ids", "repetition_penalty", "no_repeat_ngram_size")
 
 
@@ -125,18 +131,13 @@ def _refuse_unused_sizes(settings: InfillSettings) -> None:
     Raises:
         ConfigError: there is such a number.
     """
-    for name, methods in _METHODS_WITH.items():
+    for name, methods in METHODS_WITH.items():
         if name in settings.model_fields_set and settings.method not in methods:
             raise ConfigError(
                 f"infill.{name} = {getattr(settings, name)} has no effect with method = "
                 f"{settings.method!r}; choose the method {' or '.join(methods)}, or leave {name} out."
             )
 
-
-_METHODS_WITH: dict[str, tuple[InfillMethod, ...]] = {
-    "beams": ("resampling", "beam_search", "conditional_modes"),
-    "latents": ("resampling", "sampling"),
-}
 
 _FillsBySentence = dict[str, list[str]]  # a sentence, and the fill of each of its blanks
 _Lengths = list[tuple[int, ...]]  # choices of the number of tokens in each blank

@@ -21,7 +21,11 @@ from textvae.inference.encode import tokenize_and_truncate
 from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runtime.processes import SINGLE_PROCESS
-from textvae.uses.infill.constrained_decoding import VisibleTokensProcessor, decode_fills
+from textvae.uses.infill.constrained_decoding import (
+    VisibleTokensProcessor,
+    decode_fills,
+    drop_word_options,
+)
 from textvae.uses.infill.template import Template
 
 _MAX_SCORES_IN_MEMORY = 2**25  # token scores of all beams that are searched at once
@@ -88,7 +92,7 @@ def beam_search_latents(
     """Yield the candidates of each latent: `beams` sentences for each choice of lengths."""
     rows = [template.build_row(choice) for choice in lengths] * len(z)
     prefix = template.visible_tokens[0]
-    processor = VisibleTokensProcessor(bundle, rows)
+    processor = VisibleTokensProcessor(bundle, rows, options or {})
     generated = bundle.model.generate(
         **build_start_inputs(bundle, len(rows), [prefix] * len(rows)),
         latent=z.to(bundle.device, bundle.model.dtype).repeat_interleave(len(lengths), 0),
@@ -102,7 +106,7 @@ def beam_search_latents(
         length_penalty=0.0,
         return_dict_in_generate=True,
         output_scores=True,
-        **(options or {}),
+        **drop_word_options(options or {}),
     )
     sequences = generated.sequences.tolist()
     scores = generated.sequences_scores.tolist()
