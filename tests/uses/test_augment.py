@@ -76,7 +76,9 @@ def test_a_conditional_model_uses_the_class_of_each_text():
     # The cost of a text changes exactly where its label does.
     for index, label in enumerate(LABELS):
         assert (costs[index] == other_costs[index]) == (label == other_labels[index])
-    assert vae.with_label("out").augment(SENTENCES, LABELS, n=1, **LOOSE)
+    assert vae.augment(SENTENCES, LABELS, n=1, **LOOSE)
+    with pytest.raises(ConfigError, match="have labels of their own"):
+        vae.with_label("out").augment(SENTENCES, LABELS, n=1)
     with pytest.raises(ConfigError, match="label = 'away' is unknown"):
         vae.augment(SENTENCES, ["away", *LABELS[1:]], n=1)
 
