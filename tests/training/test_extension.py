@@ -250,9 +250,9 @@ def test_a_checkpoint_of_the_users_in_a_finished_run_is_not_replaced(finished):
     assert (finished / "checkpoint-12").is_dir()
 
 
-def make_schedule(**settings):
-    """Return a schedule of ten steps per epoch."""
-    return TrainingSchedule(TrainingSettings(warmup_steps=4, **settings), 10)
+def make_schedule(pretraining=0.0, **settings):
+    """Return a schedule of ten steps per epoch, with a share of pretraining."""
+    return TrainingSchedule(TrainingSettings(warmup_steps=4, **settings), 10, pretraining)
 
 
 def continue_schedule(schedule, restarts=False, **settings):
@@ -378,34 +378,14 @@ def test_a_finished_run_that_cannot_be_trained_stays_finished(finished):
     assert TextVAE.from_pretrained(finished, device="cpu").generate(1)
 
 
-def test_the_main_phase_of_a_longer_run_goes_on_where_it_was():
-    """Its pretraining, which is over, is a smaller share of the longer run."""
-    settings = TrainingSettings(steps=40, epochs=None, warmup_steps=0)
-    schedule = TrainingSchedule(settings, 10**9, 0.25, None)
-    for _ in range(40):
-        schedule.advance()
-        schedule.begin_phases()
-    state = schedule.state_dict()
-    longer = TrainingSchedule(settings.model_copy(update={"steps": 400}), 10**9, 0.25, None)
-    longer.load_state_dict(state)
-    assert longer.progress.fraction == pytest.approx(30 / 390)
-    for _ in range(360):
-        longer.advance()
-        longer.begin_phases()
-    assert longer.progress.fraction == 1.0
-
-
-def test_the_main_phase_of_an_interrupted_run_goes_on_where_it_was():
-    """It keeps its optimizer, but its pretraining is a smaller share of it all the same."""
-    settings = TrainingSettings(steps=1000, epochs=None, warmup_steps=0)
-    schedule = TrainingSchedule(settings, 10**9, 0.2, None)
-    for _ in range(400):
-        schedule.advance()
-        schedule.begin_phases()
-    assert schedule.progress.fraction == pytest.approx(0.25)
-    longer = TrainingSchedule(settings.model_copy(update={"steps": 4000}), 10**9, 0.2, None)
-    longer.load_state_dict(schedule.state_dict())
-    assert longer.progress.fraction == pytest.approx(200 / 3800)
-    again = TrainingSchedule(settings.model_copy(update={"steps": 4000}), 10**9, 0.2, None)
-    again.load_state_dict(longer.state_dict())
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_the_main_phase_of_a_longer_run_goes_on_where_it_was(is_finished):
+    """Its pretraining, which is over, is a smaller share of it; an interrupted run has not ended."""
+    schedule = make_schedule(steps=40, pretraining=0.25)
+    advance(schedule, 40 if is_finished else 25)
+    longer = continue_schedule(schedule, is_finished, steps=400, pretraining=0.25)
+    assert longer.progress.fraction == pytest.approx((schedule.step - 10) / 390)
+    again = continue_schedule(longer, is_finished, steps=400, pretraining=0.25)
     assert again.progress.fraction == longer.progress.fraction
+    advance(again, 400 - again.step)
+    assert again.progress.fraction == 1.0

@@ -114,7 +114,10 @@ def _split_settings(words: Iterable[str]) -> tuple[list[str], list[str]]:
     others: list[str] = []
     settings: list[str] = []
     for word in words:
-        (settings if is_setting(word) else others).append(word)
+        if is_setting(word):
+            settings.append(word)
+        else:
+            others.append(word)
     return others, settings
 
 

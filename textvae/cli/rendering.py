@@ -16,9 +16,9 @@ from textvae.runs.run import Run
 from textvae.vae import TextVAE
 from textvae.version import __version__
 
-# What `evaluate` prints. A line is left out if the record lacks one of its figures.
 _CLEARLY_LESS = 0.1  # nats; a bracket is an estimate, too
 
+# What `evaluate` prints. A line is left out if the record lacks one of its figures.
 _MEASURES_TEMPLATE = """\
 {sentences:,} sentences, {words_per_sentence:.2f} words each (the end counts as one)
 

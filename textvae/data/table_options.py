@@ -78,18 +78,12 @@ def explain_options_unused_by_rows(settings: SplitSettings, *, has_columns: bool
         )
     if has_columns:
         return unused
-    for key in _find_changed(settings, _COLUMN_OPTIONS):
+    for key in settings.list_changed(_COLUMN_OPTIONS):
         unused[key] = (
             f"data.{key} = {getattr(settings, key)!r} is for {_COLUMN_OPTIONS[key]}, and the "
             "corpus is passed as sentences"
         )
     return unused
-
-
-def _find_changed(settings: TableSettings, names: Iterable[str]) -> list[str]:
-    """Return the names of those settings that differ from their defaults."""
-    fields = TableSettings.model_fields
-    return [name for name in names if getattr(settings, name) != fields[name].default]
 
 
 def _find_suffix(file: Path, settings: TableSettings) -> str:

@@ -129,6 +129,8 @@ def fit(
 def check_trainable(run: Run, device: torch.device) -> None:
     """Check that a run can be trained on this machine, without changing anything.
 
+    `fit` checks the corpus, too, but then a finished run that is made longer has lost its model.
+
     Raises:
         TextVAEError: its corpus is damaged, the hub to push to cannot be asked, a tracker is
             missing, or the machine cannot train it in bf16, as the settings ask.
@@ -138,8 +140,8 @@ def check_trainable(run: Run, device: torch.device) -> None:
     check_uploads(settings.training, run.folder)
     if settings.training.uses_bf16(is_bf16_fast(device)) and settings.model.has_lstm():
         require_lstm_in_bf16(device)
-    folder = run.folder if run.is_finished() else run.folder / INIT_FOLDER
-    _check_corpus(run, load_bundle(folder, "cpu"))
+    if run.is_finished():
+        _check_corpus(run, load_bundle(run.folder, "cpu"))
 
 
 def compile_parts(model: TextVAEModel) -> None:

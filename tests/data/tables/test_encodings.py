@@ -111,7 +111,7 @@ def test_bytes_that_are_no_text_have_no_encoding(line):
         (
             "un café\n".encode() * 50 + b"na\xefve\n",
             "cp1252",
-            "nonsense, but 1 line near its beginning is not UTF-8; repair such lines",
+            "nonsense; but 1 line near its beginning cannot be read as UTF-8: repair such lines",
         ),
         (b"a\n", "utf-32", "set data.encoding=utf-32-le or utf-32-be"),
         (b"caf\xe9\n", "ascii", "line 1: is not UTF-8"),

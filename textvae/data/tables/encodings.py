@@ -182,13 +182,14 @@ def decode_stream(stream: IO[bytes], head: bytes, encoding: str) -> tuple[IO[byt
     return io.BufferedReader(_Transcoder(stream, encoding), _BYTES_PER_READ), encoding
 
 
-def decode_head(head: bytes) -> str | None:
+def decode_head(head: bytes, *, is_cut: bool = True) -> str | None:
     """Return the beginning of a file as text; None if it is not UTF-8.
 
-    Its last character may be cut, and is then left out.
+    Args:
+        is_cut: whether its last character may be cut, and is then left out.
     """
     try:
-        return codecs.getincrementaldecoder("utf-8")().decode(head)
+        return codecs.getincrementaldecoder("utf-8")().decode(head, final=not is_cut)
     except UnicodeDecodeError:
         return None
 
@@ -337,32 +338,24 @@ def _refuse_utf8(block: bytes, encoding: str) -> None:
             chance.
     """
     *whole, last = block.split(b"\n")
-    lines = [line for line in whole if not line.isascii()]
-    texts = [text for text in map(_decode_line, lines) if text is not None]
+    decoded = [decode_head(line, is_cut=False) for line in whole if not line.isascii()]
     if not last.isascii():  # the block may end within a character
-        lines.append(last)
-        texts += filter(None, [decode_head(last)])
+        decoded.append(decode_head(last))
+    texts = [text for text in decoded if text is not None]
     count = sum(not character.isascii() for text in texts for character in text)
     # A single character of an encoding with two bytes may look like UTF-8.
     least = _MIN_CHARACTERS if encoding in _TWO_BYTES else 1
-    if count < least or 2 * len(texts) <= len(lines):
+    others = len(decoded) - len(texts)
+    if count < least or len(texts) <= others:
         return
-    others = len(lines) - len(texts)
     problem = f"is UTF-8, and data.encoding is {encoding}, in which it would be nonsense"
     if others == 0:
         raise LayoutError(f"{problem}; leave data.encoding (--encoding) out.")
     raise LayoutError(
-        f"{problem}, but {format_count(others, 'line')} near its beginning is not UTF-8; repair such "
-        "lines, or skip them with data.on_corrupt=skip, and leave data.encoding (--encoding) out."
+        f"{problem}; but {format_count(others, 'line')} near its beginning cannot be read as UTF-8: "
+        "repair such lines, or skip them with data.on_corrupt=skip, and leave data.encoding "
+        "(--encoding) out."
     )
-
-
-def _decode_line(line: bytes) -> str | None:
-    """Return a line as text; None if it is not UTF-8."""
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
 
 
 def _mark_undecodable(error: UnicodeError) -> tuple[str, int]:

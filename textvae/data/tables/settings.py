@@ -1,6 +1,6 @@
 """The settings that say how files are read: format, columns, separators, quotes and encoding."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypedDict
 
 from pydantic import Field, field_validator, model_validator
@@ -177,8 +177,12 @@ class TableSettings(WhiteSpaceSettings):
     @property
     def changed_file_options(self) -> list[str]:
         """The options that only apply to files, and are not at their defaults."""
+        return self.list_changed(_FILE_OPTIONS)
+
+    def list_changed(self, names: Iterable[str]) -> list[str]:
+        """Return the names of those options that are not at their defaults."""
         fields = TableSettings.model_fields
-        return [name for name in _FILE_OPTIONS if getattr(self, name) != fields[name].default]
+        return [name for name in names if getattr(self, name) != fields[name].default]
 
     @property
     def text_columns(self) -> list[str]:

@@ -31,7 +31,6 @@ from textvae.runtime.spacing import take_evenly
 
 FEW_TEXTS = 64  # texts that show whether the decoder writes anything at all
 
-
 _FIT_KEY = 2**32  # tells the seed of the proposal's fit from those of `compute_sums`
 
 

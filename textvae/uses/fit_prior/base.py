@@ -53,6 +53,12 @@ class FittedPrior(nn.Module, ABC):
         """Return log p(z) in nats, (n,), for z of (n, latent)."""
 
 
+@torch.no_grad()
+def draw_fixed(q: Distribution) -> Tensor:
+    """Return one z per sentence, (n, latent), without gradients to the weights of a flow posterior."""
+    return q.sample()
+
+
 def train_density(
     module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, validation: Tensor, batch: int
 ) -> M:
@@ -73,9 +79,7 @@ def train_density(
     best_cost = math.inf
     for step in range(1, TRAINING_STEPS + 1):
         posteriors = q.select_rows(torch.randint(len(q.mean), (batch,)))
-        with torch.no_grad():
-            z = posteriors.sample()
-        loss = cost(module, z).mean()
+        loss = cost(module, draw_fixed(posteriors)).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from textvae.model.posteriors import Distribution
-from textvae.uses.fit_prior.base import FittedPrior, Whitener, train_density
+from textvae.uses.fit_prior.base import FittedPrior, Whitener, draw_fixed, train_density
 
 HIDDEN_WIDTH = 256
 ANGLE_FREQUENCIES = 16
@@ -48,8 +48,7 @@ class DiffusionPrior(FittedPrior):
     def fit(cls, q: Distribution, validation: Tensor) -> Self:
         """Train the network to predict the velocity of samples from q(z | x)."""
         prior = cls(validation.shape[1])
-        with torch.no_grad():
-            prior.whitener.fit(q.sample())
+        prior.whitener.fit(draw_fixed(q))
         return train_density(prior, DiffusionPrior.cost, q, validation, BATCH_SIZE)
 
     @torch.no_grad()

@@ -22,7 +22,7 @@ from textvae.model.priors import Prior
 from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
 from textvae.runtime.seeds import seeded
 from textvae.schema import choose
-from textvae.uses.fit_prior.base import FittedPrior
+from textvae.uses.fit_prior.base import FittedPrior, draw_fixed
 from textvae.uses.fit_prior.diffusion import DiffusionPrior
 from textvae.uses.fit_prior.flow import FlowPrior
 from textvae.uses.fit_prior.gaussian_mixture import GaussianMixturePrior
@@ -81,8 +81,7 @@ def fit_on_posterior(q: Distribution, prior_class: type[FittedPrior], seed: int 
     with seeded(seed):
         order = torch.randperm(len(q.mean))
         validation_count = len(order) // _HELD_OUT_ONE_IN
-        with torch.no_grad():  # the weights of a flow posterior stay as they are
-            validation = q.select_rows(order[:validation_count]).sample()
+        validation = draw_fixed(q.select_rows(order[:validation_count]))
         return prior_class.fit(q.select_rows(order[validation_count:]), validation)
 
 

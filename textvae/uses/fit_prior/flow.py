@@ -10,7 +10,7 @@ from torch import Tensor
 
 from textvae.model.posteriors import Distribution
 from textvae.model.posteriors.flow import CouplingFlow
-from textvae.uses.fit_prior.base import FittedPrior, Whitener, train_density
+from textvae.uses.fit_prior.base import FittedPrior, Whitener, draw_fixed, train_density
 
 COUPLING_LAYERS = 8
 HIDDEN_WIDTH = 128
@@ -35,8 +35,7 @@ class FlowPrior(FittedPrior):
     def fit(cls, q: Distribution, validation: Tensor) -> Self:
         """Maximize the likelihood of samples from q(z | x)."""
         prior = cls(validation.shape[1])
-        with torch.no_grad():
-            prior.whitener.fit(q.sample())
+        prior.whitener.fit(draw_fixed(q))
         return train_density(
             prior, lambda module, z: -module.log_prob(z), q, validation, BATCH_SIZE
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from textvae.model.posteriors import Distribution
 from textvae.runtime.extras import check_installed
-from textvae.uses.fit_prior.base import FittedPrior
+from textvae.uses.fit_prior.base import FittedPrior, draw_fixed
 
 # Number of components and kind of covariance.
 _CANDIDATE_MIXTURES = (
@@ -55,8 +55,7 @@ class GaussianMixturePrior(FittedPrior):
         check_installed("insight", "mixtures of Gaussians", "sklearn")
         from sklearn.mixture import GaussianMixture
 
-        with torch.no_grad():
-            z = q.sample()
+        z = draw_fixed(q)
         # scikit-learn does not use torch's random numbers, so its seed is drawn from them.
         seed = int(torch.randint(2**31, ()))
         points = z.double().numpy()

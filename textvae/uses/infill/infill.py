@@ -37,13 +37,13 @@ from textvae.uses.settings import INFILL_SAMPLING_OPTIONS, InfillMethod, InfillS
 
 _MAX_LENGTH_CHOICES = 16  # choices of the blanks' lengths that are tried
 
-# Options of `generate()` that hold for the words in blanks.
-# The methods that use a number.
+# The methods that use each of these numbers.
 METHODS_WITH: dict[str, tuple[InfillMethod, ...]] = {
     "beams": ("resampling", "beam_search", "conditional_modes"),
     "latents": ("resampling", "sampling"),
 }
 
+# Options of `generate()` that hold for the words in blanks.
 _WORD_OPTIONS = ("bad_words", "bad_words_ids", "repetition_penalty", "no_repeat_ngram_size")
 
 
