@@ -156,7 +156,7 @@ def test_a_density_path_without_enough_reference_sentences_is_refused(vae):
         vae.interpolate("a man", "two dogs", path="density")
     for few in (SENTENCES, []):
         with pytest.raises(
-            DataError, match=f"got {len(few)} reference sentences, .* give 8 or more"
+            DataError, match=f"got {len(few)} different reference sentences, .* give 8 or more"
         ):
             vae.interpolate("a man", "two dogs", path="density", reference=few)
 
