@@ -111,6 +111,13 @@ def test_a_single_sentence_has_the_documented_values(bundle):
     assert record["aggregate_kl"] == pytest.approx(record["kl_sampled"])
 
 
+def test_the_error_of_a_single_draw_is_unknown_and_not_zero(bundle):
+    """That of two draws can be estimated."""
+    dataset = tiny_dataset(bundle)
+    assert evaluate(bundle, dataset, measures=["likelihood"], samples=1)["iw_mc_stderr"] is None
+    assert evaluate(bundle, dataset, measures=["likelihood"], samples=2)["iw_mc_stderr"] > 0
+
+
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_measure_is_repeatable(name, inputs):
     """The same model, sentences and seed give the same record."""

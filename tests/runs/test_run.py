@@ -73,6 +73,7 @@ def test_the_kl_weight_is_that_of_the_checkpoint_that_became_the_model(tmp_path)
     ]
     run = Run(tmp_path)
     assert run.read_kl_weight() is None
+    read_settings().save(tmp_path / "settings.yaml")
     run.write_json("training.json", {"history": [*weights, *evaluations]})
     assert run.read_kl_weight() == 0.2
     run.write_json("training.json", {"history": weights})
@@ -85,10 +86,22 @@ def test_the_kl_weight_of_a_model_that_kept_its_last_step_is_the_last(tmp_path):
     """An evaluation before that was better, but its checkpoint did not become the model."""
     history = [log_weight(20, 0.1), {"step": 20, "eval_selection": 30.0}, log_weight(40, 0.2)]
     run = Run(tmp_path)
+    read_settings().save(tmp_path / "settings.yaml")
     run.write_json("training.json", {"history": history, "best_step": 20, "kept_step": 40})
     assert run.read_kl_weight() == 0.2
     run.write_json("training.json", {"history": history, "best_step": 20, "kept_step": 20})
     assert run.read_kl_weight() == 0.1
+
+
+@pytest.mark.parametrize("technique", ["iwae", "mutual_information_machine"])
+def test_an_objective_without_the_kl_of_the_elbo_has_no_kl_weight(tmp_path, technique):
+    """Such a technique reports a KL of 0 in the loss, which is not a weight of 0."""
+    run = Run(tmp_path)
+    read_settings(overrides=[f"objective.techniques.{technique}={{}}"]).save(
+        run.folder / "settings.yaml"
+    )
+    run.write_json("training.json", {"history": [log_weight(20, 0.0)]})
+    assert run.read_kl_weight() is None
 
 
 def test_a_run_is_finished_once_it_has_weights(tmp_path):

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from textvae.errors import CheckpointError, ConfigError, OutputError
 from textvae.messages import print_note
 from textvae.model.posteriors import POSTERIORS
+from textvae.objective.techniques.base import ObjectiveTerm
 from textvae.runs.records import COUNTS_FILE, read_record
 from textvae.runtime.files import is_temporary, read_json, write_json
 from textvae.runtime.locks import hold_lock
@@ -250,12 +251,16 @@ class Run:
         """Return the factor by which the KL counted in the loss of the saved model, or None.
 
         It is the average over the steps before the model's checkpoint, from the log of the
-        training. None for a model without a KL, and without a log.
+        training. None for a model without a KL, without a log, and for an objective that replaces
+        the KL of the ELBO by a term of its own.
         """
         log = self.read_json("training.json")
         history = log.get("history", [])
         logged = [entry for entry in history if entry.get("kl")]  # evaluations have no such key
         if not logged:
+            return None
+        techniques = self.read_settings().objective.techniques.values()
+        if any(ObjectiveTerm.KL in technique.replaces for technique in techniques):
             return None
         kept = log.get("kept_step")
         if kept is None:  # a log of an earlier release

@@ -55,8 +55,8 @@ def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
 
     `iw_samples` is the mean number of draws per sentence; `iw_ess` and `iw_ess_median` are
     the mean and the median effective sample size. `iw_nll_stderr` is the standard error
-    over sentences, `iw_mc_stderr` that of the draws alone, and `iw_looseness` estimates by
-    how much `iw_nll` is too high; with fewer than 8 draws it is None. `iw_width` is the
+    over sentences, `iw_mc_stderr` that of the draws alone, which is None for one draw, and
+    `iw_looseness` estimates by how much `iw_nll` is too high; with fewer than 8 draws it is None. `iw_width` is the
     mean factor of a fitted proposal's width, and 1 where z is sampled from q. `ppl_token`
     is per predicted token. `ppl_word` is per white-space word, the end counted as one, so
     that models with different tokenizers can be compared. All are None where the posterior
@@ -72,15 +72,16 @@ def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
     draws = float(sums.draws.mean())
     effective = sums.effective_sample_size
     looseness, looseness_error = sums.estimate_looseness() or (None, None)
+    monte_carlo_error = None if draws == 1 else math.sqrt(sums.estimate_mean_variance() / n)
     if not inputs.bundle.model.config.latent_dim:
         # A language model's likelihood is exact, with however few draws.
-        looseness, looseness_error = 0.0, 0.0
+        looseness, looseness_error, monte_carlo_error = 0.0, 0.0, 0.0
     width = inputs.proposal_width
     return {
         "iw_nll": total / n,
         "iw_samples": int(draws) if draws.is_integer() else draws,
         "iw_nll_stderr": float(nll.std()) / math.sqrt(n) if n > 1 else 0.0,
-        "iw_mc_stderr": math.sqrt(sums.estimate_mean_variance() / n),
+        "iw_mc_stderr": monte_carlo_error,
         "iw_looseness": looseness,
         "iw_looseness_stderr": looseness_error,
         "iw_ess": float(effective.mean()),

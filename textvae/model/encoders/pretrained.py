@@ -79,11 +79,16 @@ class PretrainedEncoderSettings(PretrainedSettings):
 
     @model_validator(mode="after")
     def check_lstm(self) -> Self:
-        """Refuse an LSTM over a single state.
+        """Refuse an LSTM over a single state, and dropout without an LSTM.
 
         Raises:
-            ConfigError: there is one state per sentence.
+            ConfigError: there is one state per sentence, or no LSTM that could read the states.
         """
+        if not self.lstm and self.dropout not in (0, "auto"):
+            raise ConfigError(
+                f"model.encoder.dropout = {self.dropout} is applied to the states that the LSTM of "
+                "the encoder reads, and there is none: leave it out, or set model.encoder.lstm."
+            )
         if self.lstm and self.states == "sentence":
             raise ConfigError(
                 "model.encoder.lstm reads the states of tokens, and model.encoder.states = "
