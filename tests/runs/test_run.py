@@ -93,9 +93,19 @@ def test_the_kl_weight_of_a_model_that_kept_its_last_step_is_the_last(tmp_path):
     assert run.read_kl_weight() == 0.1
 
 
-@pytest.mark.parametrize("technique", ["iwae", "mutual_information_machine"])
-def test_an_objective_without_the_kl_of_the_elbo_has_no_kl_weight(tmp_path, technique):
-    """Such a technique reports a KL of 0 in the loss, which is not a weight of 0."""
+def test_the_kl_weight_of_a_refitted_model_is_that_of_its_decoder(tmp_path):
+    """In the refit it is 1, whatever the decoder was trained with."""
+    evaluations = [{"step": 20, "eval_kl": 15.0}, {"step": 40, "eval_kl": 12.0}]
+    history = [log_weight(20, 0.4), evaluations[0], log_weight(40, 1.0), evaluations[1]]
+    run = Run(tmp_path)
+    read_settings().save(tmp_path / "settings.yaml")
+    run.write_json("training.json", {"history": history, "kept_step": 40, "kl_before_refit": 15.0})
+    assert run.read_kl_weight() == 0.4
+
+
+@pytest.mark.parametrize("technique", ["free_bits", "iwae", "mutual_information_machine"])
+def test_an_objective_without_a_factor_of_the_kl_has_no_kl_weight(tmp_path, technique):
+    """It clamps the KL, or reports one of 0 because a term of its own replaces it."""
     run = Run(tmp_path)
     read_settings(overrides=[f"objective.techniques.{technique}={{}}"]).save(
         run.folder / "settings.yaml"

@@ -109,7 +109,8 @@ def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
     elif target:
         notes["target"] = f"; the target was {target:.2f}"
     if record.get("kl_weight") is not None:
-        notes["weight"] = f"; its weight in the loss was {record['kl_weight']:.2f} at the end"
+        time = "at the end" if before is None else "until then"
+        notes["weight"] = f"; its weight in the loss was {record['kl_weight']:.2f} {time}"
     for name in ("mi_full", "mi_batch32"):
         value = record.get(name)
         is_capped = value is not None and is_at_cap(value, record[f"{name}_cap"])

@@ -88,8 +88,8 @@ def evaluate(
             The record does not depend on how many they are.
         training: the training sentences, for measures that need them.
         settings: settings of the measures.
-        kl_weight: the factor by which the KL counted in the loss at the end of training, if
-            known. The measures have the KL at weight 1, whatever it is.
+        kl_weight: the factor by which the KL counted in the loss at the end of training, before
+            a refit, if known. The measures have the KL at weight 1, whatever it is.
         validation: tokenized sentences to fit the likelihood's proposal on, if the settings
             say so; by default the evaluated ones.
         kl_before_refit: the KL before the posterior was refitted, in nats, if it was.

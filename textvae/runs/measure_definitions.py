@@ -59,8 +59,8 @@ _DEFINITIONS = {
     ),
     "kl_target": ("target of the KL, nats per sentence", "the KL that training aimed at"),
     "kl_weight": (
-        "weight of the KL in the loss at the end of training",
-        "the factor by which the KL counted; the measures have the KL at weight 1",
+        "weight of the KL in the loss at the end of training, before a refit",
+        "the factor by which the KL counted; the measures, and a refit, have the KL at weight 1",
     ),
     "iw_nll": (
         "IW-NLL, nats per sentence",

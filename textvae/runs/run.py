@@ -251,20 +251,27 @@ class Run:
         """Return the factor by which the KL counted in the loss of the saved model, or None.
 
         It is the average over the steps before the model's checkpoint, from the log of the
-        training. None for a model without a KL, without a log, and for an objective that replaces
-        the KL of the ELBO by a term of its own.
+        training. If the posterior was refitted, it is that of the phase before, in which the
+        decoder was trained. None for a model without a KL, without a log, and for an objective in
+        which no factor says how much the KL counts, because it is clamped or replaced.
         """
         log = self.read_json("training.json")
         history = log.get("history", [])
         logged = [entry for entry in history if entry.get("kl")]  # evaluations have no such key
         if not logged:
             return None
-        techniques = self.read_settings().objective.techniques.values()
-        if any(ObjectiveTerm.KL in technique.replaces for technique in techniques):
+        techniques = self.read_settings().objective.techniques
+        is_replaced = any(ObjectiveTerm.KL in part.replaces for part in techniques.values())
+        if is_replaced or "free_bits" in techniques:
             return None
         kept = log.get("kept_step")
         if kept is None:  # a log of an earlier release
             kept = find_best_step(history)
+        before_refit = log.get("kl_before_refit")
+        if before_refit is not None:
+            # The refit started from the evaluation that found this KL.
+            starts = [entry["step"] for entry in history if entry.get("eval_kl") == before_refit]
+            kept = starts[0] if starts else kept
         before = [entry for entry in logged if kept is None or entry["step"] <= kept]
         return float((before or logged[:1])[-1]["kl_weight"])
 

@@ -353,8 +353,9 @@ class StandardMeasures(TypedDict, total=False):
         trigram_nll, model_nll, model_nll_stderr: the cost of a sentence under a trigram model and
             under the model, on the same sentences, and the standard error of the difference.
         kl_target: the KL that training aimed at; None without a target.
-        kl_weight: the factor by which the KL counted in the loss at the end of training; None
-            without a KL. `kl` and `elbo` have the weight 1.
+        kl_weight: the factor by which the KL counted in the loss at the end of training, before
+            a refit of the posterior; None if there was no such factor. `kl` and `elbo` have the
+            weight 1.
         kl_before_refit: the KL on validation sentences before the posterior was refitted at the
             end of training; None if it was not.
         verdict: the doctor's verdict: healthy, weak, collapsed or language model.

@@ -8,13 +8,14 @@ import torch
 from torch.distributions import Independent, Normal
 
 from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, build_inputs
-from tests.tiny import draws
-from textvae.evaluation.measures import MEASURES, ModelOutputs
+from tests.tiny import draws, tiny_dataset, tiny_vae
+from textvae.evaluation.measures import MEASURES, ModelOutputs, run_model
 from textvae.evaluation.measures.mutual_information import (
     DENSITY_ROWS_AT_ONCE,
     estimate_mutual_information,
     is_at_cap,
 )
+from textvae.evaluation.measures.shuffled_latent import choose_others_of_label
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.model.posteriors.von_mises_fisher import VonMisesFisher
 
@@ -234,3 +235,39 @@ def test_the_outputs_are_in_the_order_of_the_data_set():
     torch.testing.assert_close(outputs.mean, q.mean)
     torch.testing.assert_close(outputs.kl, model.prior.kl(q, outputs.latent))
     assert outputs.latent.shape == (200, LATENT)
+
+
+def test_a_unit_that_tells_the_label_alone_is_not_active():
+    """Its posterior is the label's prior, so it has no KL either."""
+    label_mean = torch.tensor([[2.0, 0.0], [-2.0, 0.0]]).repeat(20, 1)
+    means = label_mean + torch.tensor([0.0, 1.0]) * draws(40, 2)
+    outputs = replace(make_outputs(means, torch.zeros_like(means)), label_mean=label_mean)
+    record = MEASURES["active_units"](replace(build_inputs(LinearGaussian(n=2)), outputs=outputs))
+    assert record["active_units"] == 1
+    first, second = record["information_by_dimension"]
+    assert first == pytest.approx(0.0, abs=1e-6)
+    assert second > 0.2
+
+
+def test_latents_are_shuffled_among_the_sentences_of_a_label():
+    """Only a sentence that is alone with its label gets the latent of another label."""
+    label_ids = torch.tensor([0, 1, 0, 1, 2, 1])
+    others = choose_others_of_label(torch.tensor([5, 0, 4, 2, 1, 3]), label_ids)
+    assert (others != torch.arange(6)).all()
+    has_company = label_ids != 2
+    assert (label_ids[others] == label_ids)[has_company].all()
+
+
+def test_the_outputs_have_the_mean_of_each_sentences_prior():
+    """A prior without labels, and one that is fixed, is the same for all sentences."""
+    vae = tiny_vae(labels={"calm": 3, "wild": 1})
+    label_ids = torch.tensor([0, 1, 1, 0, 0, 1])
+    names = [["calm", "wild"][label] for label in label_ids]
+    dataset = tiny_dataset(vae.bundle).add_column(vae.bundle.labels.column, names)
+    outputs = run_model(vae.bundle, dataset)
+    torch.testing.assert_close(outputs.label_mean, vae.model.prior.mean.detach()[label_ids])
+    torch.testing.assert_close(outputs.offset, outputs.mean - outputs.label_mean)
+    for bundle in (vae.with_label("wild").bundle, tiny_vae().bundle):
+        outputs = run_model(bundle, tiny_dataset(bundle))
+        assert outputs.label_mean is None
+        torch.testing.assert_close(outputs.offset, outputs.mean)

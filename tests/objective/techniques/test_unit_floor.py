@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.objective.techniques.test_techniques import technique
-from tests.tiny import draws, tiny_batch
+from tests.tiny import draws, tiny_batch, tiny_model
 from textvae.model.modeling import TextVAEOutput
 from textvae.objective.techniques import Progress
 
@@ -51,3 +51,18 @@ def test_noise_alone_never_fills_the_floor():
     part = technique("unit_floor", floor=0.5, price=1.0)
     for within in (0.01, 1.0, 50.0):
         assert price(part, *posteriors([0.0], [within])).item() == pytest.approx(0.5)
+
+
+def test_what_the_label_says_does_not_fill_the_floor():
+    """A dimension whose posterior is the label's prior pays as one that carries nothing."""
+    model = tiny_model(labels={"calm": 2, "wild": 2}, latent=1)
+    model.prior.mean.data = torch.tensor([[2.0], [-2.0]])
+    label_ids = torch.tensor([0, 1]).repeat(10)
+    prior = model.prior.conditional_on(label_ids)
+    mean = model.prior.mean.detach()[label_ids].requires_grad_()
+    output = TextVAEOutput(mean=mean, logvar=torch.zeros_like(mean), prior=prior)
+    part = technique("unit_floor", floor=0.5, price=1.0)
+    penalty = part.penalty(output, tiny_batch(), MIDDLE)
+    assert penalty.item() == pytest.approx(0.5)
+    penalty.backward()
+    assert model.prior.mean.grad is None

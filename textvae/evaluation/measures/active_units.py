@@ -15,6 +15,9 @@ where Var[z_j] is the variance of the unit under the aggregate posterior, that o
 mean plus the mean of its sigma_j^2. The rest of the KL is the distance of a Gaussian of
 that mean and variance from the prior. A unit of noise, whose posterior is the same for
 all sentences, has a KL but no information.
+
+If the prior depends on a label, all variances are of the distance from the mean of the
+label's prior. Otherwise a unit that tells nothing but the label would be active, at no KL.
 """
 
 from typing import Any
@@ -41,7 +44,7 @@ def active_units(inputs: EvaluationInput) -> dict[str, Any]:
     of a unit is not defined. A single sentence has no variance and therefore no active
     unit.
     """
-    mean = inputs.outputs.mean
+    mean = inputs.outputs.offset
     variance = torch.zeros(mean.shape[1])
     if len(mean) > 1 and mean.shape[1]:
         variance = mean.var(0)
@@ -67,7 +70,7 @@ def unit_information(outputs: ModelOutputs) -> Tensor | None:
         return torch.zeros(0, dtype=torch.float64)
     if isinstance(posterior, DiagonalGaussian):
         logvar = posterior.logvar.double()
-        aggregate = posterior.mean.double().var(0, correction=0) + logvar.exp().mean(0)
+        aggregate = outputs.offset.double().var(0, correction=0) + logvar.exp().mean(0)
         # Rounding can make it slightly negative for a unit that carries nothing.
         return (0.5 * (aggregate.log() - logvar.mean(0))).clamp(min=0)
     if outputs.kl is None or outputs.kl.shape != outputs.mean.shape:

@@ -29,6 +29,8 @@ class ModelOutputs:
         kl: (n, latent) or (n, 1), on the CPU; None where the posterior has no density
         reconstruction: (n,)
         tokens, words, bytes: (n,) counts; tokens and words include the end of the sentence
+        label_mean: (n, latent), on the CPU, the mean of the prior given each sentence's label;
+            None if the prior is the same for all of them
     """
 
     posterior: Distribution
@@ -38,6 +40,7 @@ class ModelOutputs:
     tokens: Tensor
     words: Tensor
     bytes: Tensor
+    label_mean: Tensor | None = None
 
     def __len__(self) -> int:
         """Return the number of sentences."""
@@ -47,6 +50,15 @@ class ModelOutputs:
     def mean(self) -> Tensor:
         """The posterior means, (n, latent), from which texts are decoded."""
         return self.posterior.mean
+
+    @property
+    def offset(self) -> Tensor:
+        """The posterior means, less the mean of the prior given the label, (n, latent).
+
+        In them, what the label says about z is left out. They are the means themselves unless
+        the prior depends on a label.
+        """
+        return self.mean if self.label_mean is None else self.mean - self.label_mean
 
 
 def run_model(
@@ -84,7 +96,21 @@ def run_model(
         tokens=torch.as_tensor(read_number_column(dataset, "length")) + 1,
         words=torch.as_tensor(read_number_column(dataset, "words")) + 1,
         bytes=torch.as_tensor(read_number_column(dataset, "bytes")),
+        label_mean=_compute_label_means(bundle, dataset),
     )
+
+
+@torch.no_grad()
+def _compute_label_means(bundle: Bundle, dataset: Dataset) -> Tensor | None:
+    """Return the mean of each sentence's p(z | y), (n, latent), if the prior has one per label."""
+    labels = bundle.labels
+    is_same_for_all = labels is None or bundle.fixed_label_id is not None
+    if is_same_for_all or not bundle.model.prior.needs_labels:
+        return None
+    assert labels is not None
+    prior = bundle.model.prior.conditional_on(labels.to_ids(dataset[labels.column]))
+    means: Tensor = prior.center().float().cpu()
+    return means
 
 
 def _allocate_outputs(bundle: Bundle, dataset: Dataset) -> tuple[Distribution, dict[str, Tensor]]:

@@ -18,6 +18,7 @@ class Prior(nn.Module, ABC):
         is_spherical: whether z is on the sphere of radius sqrt(latent).
         is_factorized: whether the KL of a diagonal Gaussian to it is a sum over dimensions.
         needs_labels: whether it works in conditional models only.
+        depends_on_label: whether it is the p(z | y) of given labels, which differs between rows.
         supported_posteriors: the kinds of posterior that it works with; None for all that have the
             same `is_spherical`.
     """
@@ -27,6 +28,7 @@ class Prior(nn.Module, ABC):
     is_spherical: ClassVar[bool] = False
     is_factorized: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
+    depends_on_label: ClassVar[bool] = False
     supported_posteriors: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, settings: PartSettings, latent: int) -> None:

@@ -99,6 +99,8 @@ class LabelGaussian(Prior):
 class ConditionalGaussian(Prior):
     """p(z | y) of a batch: one Gaussian per row, or one for all rows."""
 
+    depends_on_label: ClassVar[bool] = True
+
     def __init__(self, gaussian: DiagonalGaussian) -> None:
         super().__init__(LabelGaussianSettings(), gaussian.mean.shape[1])
         self.gaussian = gaussian

@@ -4,7 +4,8 @@ Noise can fill a free-bits floor: a dimension whose variance differs from the pr
 a KL but carries no information. Here the floor is on the information itself. If the
 means have variance V over the batch and the noise has mean variance N, a Gaussian
 channel carries log(1 + V / N) / 2 nats (Shannon 1948). Each nat below `floor` costs
-`price`. Related: BN-VAE, which fixes V itself (Zhu et al. 2020, arXiv:2004.12585).
+`price`. If the prior depends on a label, V is the variance about the mean of the label's
+prior: what the label says anyway does not count. Related: BN-VAE, which fixes V itself (Zhu et al. 2020, arXiv:2004.12585).
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -51,6 +52,9 @@ class UnitFloor(Technique):
         logvar = output.logvar
         assert mean is not None
         assert logvar is not None
+        if output.prior is not None and output.prior.depends_on_label:
+            # As a constant: the prior must not move away from the posteriors to meet the floor.
+            mean = mean - output.prior.center().detach().to(mean)
         spread = (mean - batch_mean(mean)).square()
         # One call for both means: with several processes, each call communicates.
         between, within = batch_mean(torch.stack([spread, logvar.exp()], dim=1))
