@@ -7,7 +7,7 @@ from textvae.data.tokenization import TokenizerSettings
 from textvae.model.decoders import DECODERS
 from textvae.model.encoders import ENCODERS
 from textvae.objective.elbo import ObjectiveSettings
-from textvae.settings.overrides import merge_settings
+from textvae.settings.overrides import merge_overrides, merge_settings
 from textvae.settings.reading import read_settings
 from textvae.settings.run import ModelSettings, Settings
 from textvae.settings.training import TrainingSettings
@@ -54,6 +54,16 @@ def test_an_override_wins_over_the_file_and_leaves_other_keys(tmp_path):
 def test_the_last_override_of_a_key_wins():
     """Overrides apply from left to right."""
     assert read_settings(overrides=["training.seed=2", "training.seed=3"]).training.seed == 3
+
+
+@pytest.mark.parametrize("kind", ["model.decoder.kind=pretrained", "model.decoder=pretrained"])
+def test_the_kind_of_a_part_may_follow_its_settings(kind):
+    """It drops the settings of the kind before, and none that are given with it."""
+    preset = {"model": {"decoder": {"kind": "side_tuned", "name": "small", "hidden": 3}}}
+    overrides = ["model.decoder.name=mine", "model.decoder.slots=4", kind]
+    for order in (overrides, overrides[::-1]):
+        decoder = merge_overrides(preset, order)["model"]["decoder"]
+        assert decoder == {"kind": "pretrained", "name": "mine", "slots": 4}
 
 
 def test_sections_win_over_the_file_and_the_base(tmp_path):

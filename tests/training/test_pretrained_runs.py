@@ -22,6 +22,7 @@ from textvae.data.frozen_states import (
     ENCODER_STATES,
     join_states,
     locate_states,
+    write_states,
 )
 from textvae.errors import CheckpointError, ConfigError
 from textvae.inference.checkpoint import load_bundle
@@ -30,6 +31,7 @@ from textvae.model.modeling import TextVAEModel
 from textvae.objective.elbo import Objective
 from textvae.runs.run import Run
 from textvae.training import fit as fitting
+from textvae.training import frozen_states
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trainer import VAETrainer
 
@@ -233,11 +235,14 @@ def test_cached_states_are_used_and_belong_to_the_run(bases, tmp_path, monkeypat
     """They are computed once, and a resumed run reads them from the disk."""
     interrupt(bases, tmp_path / "run", kind, monkeypatch)
     files = list_files_of_states(tmp_path / "run", kind)
-    written = [file.stat().st_mtime_ns for file in files]
+    assert all(file.is_file() for file in files)
+    rebuilt: list[object] = []
+    monkeypatch.setattr(frozen_states, "write_states", lambda *args, **_: rebuilt.append(args))
     seen = watch_states(monkeypatch)
     textvae.train(output=tmp_path / "run", resume=True, device="cpu")
-    assert [file.stat().st_mtime_ns for file in files] == written
+    assert rebuilt == []
     assert seen == CACHED[kind]
+    assert not any(file.exists() for file in files)  # the training is over
 
 
 def list_files_of_states(run: Path, kind: str) -> list[Path]:
@@ -266,10 +271,11 @@ def watch_states(monkeypatch: Any) -> set[str]:
 def test_cached_states_train_as_computed_ones_do(bases, tmp_path, monkeypatch, kind):
     """States per token are rounded to bf16, those per sentence are exact."""
     training = {"bf16": False}
-    train(bases, tmp_path / "cached", kind, training=training)
-    assert all(file.is_file() for file in list_files_of_states(tmp_path / "cached", kind))
-    monkeypatch.setattr(fitting, "cache_frozen_states", lambda *args: None)
     seen = watch_states(monkeypatch)
+    train(bases, tmp_path / "cached", kind, training=training)
+    assert seen == CACHED[kind]
+    seen.clear()
+    monkeypatch.setattr(fitting, "cache_frozen_states", lambda *args: None)
     train(bases, tmp_path / "computed", kind, training=training)
     assert seen == set()
     losses = [
@@ -302,11 +308,18 @@ def test_a_technique_that_damages_the_input_computes_the_states_again(
     assert first[0]["loss"] != pytest.approx(first[1]["loss"], rel=1e-4)
 
 
-def test_a_sentence_has_its_own_cached_states(trained):
+def test_a_sentence_has_its_own_cached_states(trained, tmp_path):
     """Its states are what the layers below the entry compute for it, in the order of the split."""
     run = Run(trained("entry"))
     bundle = load_bundle(run.folder, "cpu")
-    rows = join_states(run.open_split("train"), run.folder / "corpus", "train")
+    sentences = run.open_split("train")
+    states_of_sentences = frozen_states._iterate_states(
+        bundle, sentences, DECODER_STATES, frozen_states._run_lower_layers, False
+    )
+    write_states(
+        states_of_sentences, DECODER_STATES, locate_states(tmp_path, "train", DECODER_STATES)
+    )
+    rows = join_states(sentences, tmp_path, "train")
     for row in rows.select(range(0, len(rows), 20)):
         cached = bundle.collator([row])[DECODER_STATES]
         batch = bundle.make_batch([row["input_ids"]])

@@ -21,6 +21,7 @@ from textvae.data.tokenization import (
     add_special_tokens,
     encode_batch,
     read_users_tokenizer,
+    require_ids_without_gaps,
 )
 from textvae.errors import ConfigError
 
@@ -67,8 +68,11 @@ def check_decoder_tokenizer(settings: TokenizerSettings) -> None:
             and its kind cannot be.
     """
     tokenizer = load_decoder_tokenizer(str(settings.path))
-    if settings.trim is True and not _is_byte_level(tokenizer.backend_tokenizer):
+    is_byte_level = _is_byte_level(tokenizer.backend_tokenizer)
+    if settings.trim is True and not is_byte_level:
         raise _trimming_error()
+    if settings.trim is False or not is_byte_level:  # trimming numbers the tokens again
+        require_ids_without_gaps(tokenizer, f"the tokenizer in {str(settings.path)!r}")
 
 
 def build_decoder_tokenizer(

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from textvae.data.arrow import open_arrow, write_arrow
+from textvae.runtime.files import remove
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -75,6 +76,13 @@ def join_states(sentences: "Dataset", folder: Path, split: str) -> "Dataset":
 def locate_states(folder: Path, split: str, column: str) -> Path:
     """Return the file of a column of states."""
     return folder / f"{split}.{column}.arrow"
+
+
+def remove_states(folder: Path) -> None:
+    """Remove all states from the folder of a corpus; a training that needs them computes them again."""
+    for split in ("train", "validation"):
+        for column in _COLUMNS:
+            remove(locate_states(folder, split, column))
 
 
 def collate_states(rows: Sequence[dict[str, Any]], column: str) -> Tensor | None:

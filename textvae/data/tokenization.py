@@ -256,7 +256,7 @@ def load_tokenizer(path: str | Path | None) -> PreTrainedTokenizerBase:
     else:
         with _convert_panics():
             tokenizer = read_tokenizer_file(place, source)
-    _check_ids(tokenizer, source)
+    require_ids_without_gaps(tokenizer, source)
     add_special_tokens(tokenizer)
     return tokenizer
 
@@ -279,7 +279,7 @@ def _read_folder(folder: Path, source: str) -> PreTrainedTokenizerBase:
         return read_tokenizer_file(file, source)
 
 
-def _check_ids(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+def require_ids_without_gaps(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
     """Refuse a vocabulary whose ids have gaps: a model has one row per token.
 
     Raises:

@@ -205,14 +205,33 @@ def _find_bad_likelihood(measures: Mapping[str, Any], kl_target: float | None) -
     if trigram is not None and _recovers_as_planned(measures, kl_target, trigram):
         return
     yield from _find_prior_mismatch(measures)
-    if trigram is None:
-        return
     remedy = (
         "Train longer, and on more sentences. With few sentences or little time, start from "
         "pretrained models (--preset pretrained)."
     )
     if overfitting:
         remedy = overfitting[0][1]
+    if trigram is not None:
+        yield from _find_worse_than_trigrams(measures, trigram, remedy)
+    cost = measures.get("sample_token_nll", 0.0)
+    real = measures.get("real_token_nll", 0.0)
+    if cost > max(_MAX_SAMPLE_COST_RATIO * real, real + _MIN_SAMPLE_COST_NATS):
+        yield (
+            f"the samples are unlike the corpus: {cost:.2f} nats per token under a trigram model, "
+            f"and {real:.2f} for real sentences",
+            remedy,
+        )
+
+
+def _find_worse_than_trigrams(
+    measures: Mapping[str, Any], trigram: float, remedy: str
+) -> Iterator[_Sign]:
+    """Yield each sign that a trigram model predicts sentences better, with advice.
+
+    Args:
+        trigram: nats per sentence.
+        remedy: the advice for a model that predicts sentences badly.
+    """
     kl = measures.get("kl")
     if kl is not None and kl > trigram and measures["model_nll"] > trigram:
         yield (
@@ -225,14 +244,6 @@ def _find_bad_likelihood(measures: Mapping[str, Any], kl_target: float | None) -
         yield (
             f"a sentence costs the model {measures['model_nll']:.2f} nats, and a trigram model of "
             f"the same tokens {trigram:.2f}",
-            remedy,
-        )
-    cost = measures.get("sample_token_nll", 0.0)
-    real = measures.get("real_token_nll", 0.0)
-    if cost > max(_MAX_SAMPLE_COST_RATIO * real, real + _MIN_SAMPLE_COST_NATS):
-        yield (
-            f"the samples are unlike the corpus: {cost:.2f} nats per token under a trigram model, "
-            f"and {real:.2f} for real sentences",
             remedy,
         )
 

@@ -113,8 +113,9 @@ class UsefulnessChecks:
         """Return the cost of a sentence under the model and under a trigram model, in nats.
 
         `model_nll` and `trigram_nll` are averages over the same sentences, and
-        `model_nll_stderr` is the standard error of their difference. Without a likelihood,
-        `model_nll` is the reconstruction alone.
+        `model_nll_stderr` is the standard error of their difference. Without a likelihood there
+        is only the reconstruction, which may be low because z has the whole sentence. It is
+        compared only if it is the higher one: then it says that the model is worse.
         """
         trigrams = self._trigrams
         if trigrams is None:
@@ -131,6 +132,8 @@ class UsefulnessChecks:
                 baseline = baseline[chosen]
                 bound = _sample_sentence_costs(inputs, rows)
             model = bound
+        elif model.mean() <= baseline.mean():
+            return {}
         difference = model - baseline
         error = difference.std() / math.sqrt(len(difference))
         return {

@@ -14,6 +14,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from textvae.data.labels import Labels
 from textvae.data.tokenization import read_tokenizer
+from textvae.errors import ConfigError
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import DECODERS
 from textvae.model.decoders.base import AUTO
@@ -125,7 +126,12 @@ def check_parts(
         check_model_fits(config, device or torch.device("cpu"))
     # A part that computes with its weights cannot be built there; it is built later.
     with torch.device("meta"), suppress(NotImplementedError):
-        TextVAEModel(config)
+        model = TextVAEModel(config)
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise ConfigError(
+                "nothing would be trained: the language model is frozen, and there is no latent. "
+                "Set model.decoder.train to lora or all."
+            )
     if isinstance(parts.encoder, TransformerEncoderSettings) and not is_language_model:
         check_architecture(parts.encoder)
 

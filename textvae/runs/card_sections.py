@@ -213,7 +213,7 @@ def _format_measures(measures: Mapping[str, Any], split: str, data_set: str) -> 
         if not is_absent:
             title, definition = MEASURE_DEFINITIONS[name]
             # A bar would end the cell.
-            cells = [title, format_measure(measures[name]), definition]
+            cells = [title, _format_with_limits(name, measures), definition]
             rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     lines = [
         f"## Measures, on {measures['sentences']} sentences of the {split} split",
@@ -226,9 +226,21 @@ def _format_measures(measures: Mapping[str, Any], split: str, data_set: str) -> 
         findings = measures.get("findings") or []
         reason = f": {'; '.join(findings)}" if findings else ""
         lines += ["", f"**Verdict:** {measures['verdict']}{reason}."]
-    for warning in measures.get("size_warnings", []):
+    for warning in [*measures.get("warnings", []), *measures.get("size_warnings", [])]:
         lines += ["", f"**Warning:** {warning}"]
     return "\n".join(lines) + "\n\n"
+
+
+def _format_with_limits(name: str, measures: Mapping[str, Any]) -> str:
+    """Return a measure as text, with its error or its upper limit if it must not be read alone."""
+    text = format_measure(measures[name])
+    if name == "iw_nll" and measures.get("iw_nll_stderr"):
+        return f"{text} ± {measures['iw_nll_stderr']:.2f}"
+    if name == "mi_full" and measures[name] is not None and "mi_full_cap" in measures:
+        text += f" of at most {measures['mi_full_cap']:.2f}"
+        if measures.get("mi_upper") is not None:
+            text += f"; bracket {measures['mi_lower']:.2f} to {measures['mi_upper']:.2f}"
+    return text
 
 
 def _format_texts(texts: CardTexts) -> dict[str, str]:

@@ -189,7 +189,7 @@ _DEFINITIONS = {
     ),
     "model_nll": (
         "cost of a sentence, to compare with the next row, nats",
-        "-log p(x) of the model on the sentences of the trigram model",
+        "an upper bound on -log p(x) of the model on the sentences of the trigram model",
     ),
     "model_nll_stderr": (
         "standard error of the difference of these costs, nats",

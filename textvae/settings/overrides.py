@@ -23,6 +23,8 @@ from textvae.settings.reference import (
 from textvae.settings.trainer_names import TRAINER_NAMES
 from textvae.terminal import quote_value
 
+_PART_KEYS = frozenset(f"model.{name}" for name in DEFAULT_KINDS)
+
 
 def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """Return settings, as nested mappings, updated by overrides.
@@ -31,7 +33,8 @@ def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> di
         ConfigError: an override is not `section.key=value`, with the value in YAML.
     """
     merged = _name_kinds(settings)
-    for override in list_overrides(overrides):
+    # Another kind drops the settings of the old one, but not those that this command line gives.
+    for override in sorted(list_overrides(overrides), key=_is_no_kind):
         key, equals_sign, value = override.partition("=")
         # `objective=language_model` is the only shorthand for a whole section.
         if equals_sign and key in TRAINER_NAMES:
@@ -44,6 +47,13 @@ def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> di
         change = _nest_value(key.split("."), _parse_override(value, key))
         merged = merge_settings(merged, change)
     return merged
+
+
+def _is_no_kind(override: str) -> bool:
+    """Return whether an override sets something else than the kind of a part."""
+    key, _, value = override.partition("=")
+    is_name = key in _PART_KEYS and "{" not in value
+    return not (is_name or key.endswith(".kind"))
 
 
 def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

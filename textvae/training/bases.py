@@ -14,6 +14,7 @@ from textvae.data.tokenization import TokenizerSettings, read_users_tokenizer
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.messages import print_note
+from textvae.model.bases.language_model import select_decoder
 from textvae.model.bases.lora import Trained, check_peft
 from textvae.model.bases.memory import check_memory
 from textvae.model.bases.pooling import check_plain_texts, describe_pooling
@@ -22,6 +23,8 @@ from textvae.model.bases.roles import check_decoder, check_encoder, check_vocabu
 from textvae.model.bases.settings import BaseSettings, PretrainedSettings
 from textvae.model.bases.source import Base, find_base
 from textvae.model.building import OpenedBases, check_parts, choose_conditioning, open_bases
+from textvae.model.decoders.base import AUTO
+from textvae.model.decoders.key_value_memory import can_have_memory
 from textvae.model.decoders.pretrained import PretrainedDecoderSettings
 from textvae.model.decoders.side_tuned import SideTunedDecoderSettings
 from textvae.model.encoders.pretrained import (
@@ -150,12 +153,14 @@ def open_run_bases(settings: Settings, device: torch.device) -> tuple[Bases, Set
         ConfigError: a base cannot be used, or settings of the model do not go together.
     """
     bases = find_bases(settings, device)
+    is_conditioning_chosen = settings.model.conditioning != AUTO
     settings = _choose_auto(settings, bases.decoder)
     if bases.decoder is not None:
         check_positions(settings, bases.decoder.config)
         check_decoder_tokenizer(bases.locate_tokenizer(settings.tokenizer))
     is_language_model = settings.objective.kind == "language_model"
     opened = open_bases(settings.model, is_language_model=is_language_model)
+    settings = _replace_impossible_memory(settings, opened, is_chosen=is_conditioning_chosen)
     labels = None
     if settings.data.label is not None:
         labels = Labels(settings.data.label, _UNREAD_LABELS, (1,) * len(_UNREAD_LABELS))
@@ -174,6 +179,38 @@ def _choose_auto(settings: Settings, decoder: Base | None) -> Settings:
     """Return the settings with what depends on the decoder's base in place of `auto`."""
     chosen = choose_conditioning(settings.model, None if decoder is None else decoder.config)
     model = settings.model.model_copy(update={"conditioning": chosen})
+    return settings.model_copy(update={"model": model})
+
+
+def _replace_impossible_memory(
+    settings: Settings, opened: OpenedBases, *, is_chosen: bool
+) -> Settings:
+    """Return the settings with a prefix in place of a memory that the decoder's base cannot have.
+
+    Args:
+        is_chosen: whether the user chose the conditioning.
+
+    Raises:
+        ConfigError: the user chose the memory.
+    """
+    names = settings.model.conditioning
+    base = opened.decoder
+    if "memory" not in names or base is None or base.config.is_encoder_decoder:
+        return settings
+    if can_have_memory(select_decoder(base)):
+        return settings
+    model_type = base.config.model_type
+    if is_chosen:
+        raise ConfigError(
+            f"model.conditioning: a {model_type} model cannot attend to a memory, because its "
+            "layers do not keep keys and values as others do. Use prefix in place of memory."
+        )
+    names = tuple("prefix" if name == "memory" else name for name in names)
+    print_note(
+        f"z conditions the decoder by {' and '.join(names)}, since a {model_type} model cannot "
+        "attend to a memory."
+    )
+    model = settings.model.model_copy(update={"conditioning": names})
     return settings.model_copy(update={"model": model})
 
 

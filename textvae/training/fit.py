@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PrinterCallback, TrainingArguments
 
 from textvae.data.arrow import require_known_tokens
+from textvae.data.frozen_states import remove_states
 from textvae.data.run_corpus import open_corpus
 from textvae.evaluation.doctor import format_diagnosis
 from textvae.evaluation.evaluate import evaluate_quick
@@ -451,5 +452,6 @@ def remove_training_files(run: Run) -> None:
     if initial.is_dir():
         checkpoints.keep_only(run.folder, set())
         remove(run.folder / PROGRESS_FILE)  # training.json has all of it
+        remove_states(run.folder / "corpus")
         initial.replace(run.folder / checkpoints.STAGING_FOLDER)
         checkpoints.remove_partial_checkpoints(run.folder)

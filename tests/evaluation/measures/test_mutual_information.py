@@ -263,10 +263,13 @@ def test_the_outputs_have_the_mean_of_each_sentences_prior():
     vae = tiny_vae(labels={"calm": 3, "wild": 1})
     label_ids = torch.tensor([0, 1, 1, 0, 0, 1])
     names = [["calm", "wild"][label] for label in label_ids]
-    dataset = tiny_dataset(vae.bundle).add_column(vae.bundle.labels.column, names)
+    labels = vae.bundle.labels
+    assert labels is not None
+    dataset = tiny_dataset(vae.bundle).add_column(labels.column, names)
     outputs = run_model(vae.bundle, dataset)
-    torch.testing.assert_close(outputs.label_mean, vae.model.prior.mean.detach()[label_ids])
-    torch.testing.assert_close(outputs.offset, outputs.mean - outputs.label_mean)
+    expected = vae.model.prior.mean.detach()[label_ids]
+    torch.testing.assert_close(outputs.label_mean, expected)
+    torch.testing.assert_close(outputs.offset, outputs.mean - expected)
     for bundle in (vae.with_label("wild").bundle, tiny_vae().bundle):
         outputs = run_model(bundle, tiny_dataset(bundle))
         assert outputs.label_mean is None

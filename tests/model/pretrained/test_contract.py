@@ -295,7 +295,8 @@ def test_a_merged_model_needs_nothing_else(bases, tmp_path, family, conditioning
     z = torch.randn(len(CORPUS), LATENT)
     expected = bundle.model.sentence_nll(**decoder_batch(bundle), latent=z)
     found = loaded.model.sentence_nll(**decoder_batch(loaded), latent=z)
-    assert torch.allclose(found, expected, atol=1e-3)
+    # A merged matrix rounds otherwise than two products, on some processors by 2e-5 of a sentence.
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-3)
     batch, again = batch_of(bundle), batch_of(loaded)
     q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
     r = loaded.model.encode(again["encoder_input_ids"], again["encoder_attention_mask"])

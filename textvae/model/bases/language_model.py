@@ -289,7 +289,9 @@ class LanguageModel(nn.Module):
         self.freeze()
 
     def merge_base(self) -> dict[str, Any]:
-        """Merge the adapters; return the settings of a part that is trained as a whole.
+        """Merge the adapters; return the settings of a part that needs no base.
+
+        A part that was frozen stays frozen. Any other is from now on trained as a whole.
 
         Raises:
             ConfigError: the matrices that they would be added to are rounded.
@@ -310,8 +312,9 @@ class LanguageModel(nn.Module):
         merge_adapters(self.upper)
         self.rows = BaseRows.make_unused()
         self.record = self.record.model_copy(update={"is_needed": False})
-        self.settings = self.settings.model_copy(update={"train": "all", "base": self.record})
-        return {"train": "all", "base": self.record.model_dump()}
+        train = "none" if self.settings.train == "none" else "all"
+        self.settings = self.settings.model_copy(update={"train": train, "base": self.record})
+        return {"train": train, "base": self.record.model_dump()}
 
     def _name_base_weights(self) -> dict[str, str]:
         """Return the names of the layers' weights, each with its name in the base."""
@@ -424,6 +427,22 @@ def _run(
     return states
 
 
+def check_positions_of_base(body: PreTrainedModel, setting: str) -> None:
+    """Check that the positions of a text can be chosen, whatever padding is to its left.
+
+    Raises:
+        ConfigError: the model computes them in a way of its own.
+    """
+    table = dict(body.named_children()).get("embed_positions")
+    if table is None or "position_ids" in list_parameters(type(body).forward):
+        return
+    if not isinstance(table, nn.Embedding):
+        raise ConfigError(
+            f"{setting}: a {body.config.model_type} model counts positions in a way that textvae "
+            "does not know. Choose another model, for example a BART, T5, Llama or GPT-2."
+        )
+
+
 def _correct_positions(body: PreTrainedModel, positions: Tensor, mask: Tensor) -> Tensor:
     """Return what to add to the embeddings, so that BART uses these positions.
 
@@ -434,10 +453,11 @@ def _correct_positions(body: PreTrainedModel, positions: Tensor, mask: Tensor) -
         returns (batch, length, hidden)
     """
     table: Any = body.embed_positions
+    offset = getattr(table, "offset", 0)  # BART's first positions are those of padding
     counted = torch.arange(mask.shape[1], device=mask.device)[-positions.shape[1] :]
     weight: Tensor = table.weight
-    rows = nn.functional.embedding(positions + table.offset, weight)
-    correction: Tensor = rows - nn.functional.embedding(counted + table.offset, weight)
+    rows = nn.functional.embedding(positions + offset, weight)
+    correction: Tensor = rows - nn.functional.embedding(counted + offset, weight)
     return correction
 
 

@@ -7,6 +7,7 @@ embeddings before the first layer, so `check_cut` compares the two on random tok
 """
 
 import copy
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -193,8 +194,9 @@ def _keep_layers(body: PreTrainedModel, start: int, end: int) -> None:
     # The attention of each layer finds its keys and values in a cache by this number.
     for module in layers.modules():
         layer: Any = module
-        if isinstance(vars(module).get("layer_idx"), int):
-            layer.layer_idx -= start
+        for name in ("layer_idx", "layer_id"):
+            if isinstance(vars(module).get(name), int):
+                setattr(layer, name, getattr(layer, name) - start)
 
 
 def _remove_last_norm(lower: PreTrainedModel) -> None:
@@ -235,13 +237,16 @@ def check_cut(
     ids = torch.randint(whole.config.vocab_size, (2, _PROBE_TOKENS), generator=random)
     embedded = words(ids)
     expected = whole(inputs_embeds=embedded).last_hidden_state
-    between = lower(inputs_embeds=embedded).last_hidden_state
-    computed = upper(inputs_embeds=between).last_hidden_state
-    error = (computed - expected).norm() / expected.norm()
-    if not error < _TOLERANCE:
+    is_same = False
+    # An architecture that nobody has tried may fail in any of these ways.
+    with suppress(AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+        between = lower(inputs_embeds=embedded).last_hidden_state
+        computed = upper(inputs_embeds=between).last_hidden_state
+        is_same = bool((computed - expected).norm() < _TOLERANCE * expected.norm())
+    if not is_same:
         raise ConfigError(
             f"{setting}.entry: a {whole.config.model_type} model cannot be cut between its "
-            "layers, because it changes its embeddings before the first one. Set it to 0."
+            "layers, because its two parts do not compute what the whole does. Set it to 0."
         )
 
 

@@ -103,6 +103,8 @@ def reset_adapters(body: nn.Module) -> list[nn.Parameter]:
 
 def merge_adapters(body: nn.Module) -> None:
     """Add every adapter into the matrix that it belongs to, in place, and remove the adapter."""
+    if not any(is_adapter(name) for name, _ in body.named_parameters()):
+        return  # without adapters, peft need not be installed
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for parent in list(body.modules()):

@@ -139,6 +139,11 @@ def measure_logits(whole: PreTrainedModel, body: PreTrainedModel, setting: str) 
     Raises:
         ConfigError: the model computes its logits in another way.
     """
+    if body is whole:
+        raise ConfigError(
+            f"{setting}: the layers of a {whole.config.model_type} model cannot be used without "
+            "its output projection. Choose another model, for example a Llama, Qwen, Gemma or GPT-2."
+        )
     head = whole.get_output_embeddings()
     vocab = head.weight.shape[0]
     random = torch.Generator().manual_seed(0)

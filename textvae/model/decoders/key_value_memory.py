@@ -14,6 +14,8 @@ from transformers import Cache, DynamicCache, PreTrainedModel
 
 from textvae.model.architectures import CACHE_NAME, list_parameters
 
+_TOLERANCE = 0.01  # relative; rounding changes states by far less
+
 
 class KeyValueMemory:
     """Writes the keys and values of z to an empty cache.
@@ -24,9 +26,8 @@ class KeyValueMemory:
 
     def __init__(self, body: PreTrainedModel, slots: int) -> None:
         config = body.config
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        self.shape = (config.num_hidden_layers, 2, heads, slots, size)
+        self.shape = (config.num_hidden_layers, 2, _count_heads(body), slots, size)
 
     def compute_from_states(self, body: PreTrainedModel, states: Tensor) -> Tensor:
         """Return the memory of one token's states, (1, 1, hidden), in every slot: (*shape).
@@ -48,8 +49,49 @@ class KeyValueMemory:
             if rotate is not None:
                 if layer_type not in angles:
                     angles[layer_type] = _compute_angles(body, keys, layer_type)
-                keys = rotate(keys, keys, *angles[layer_type])[0]
+                cos, sin = angles[layer_type]
+                # Some models rotate only the first numbers of each key.
+                rotated, rest = keys.split([cos.shape[-1], keys.shape[-1] - cos.shape[-1]], dim=-1)
+                keys = torch.cat([rotate(rotated, rotated, cos, sin)[0], rest], dim=-1)
             cache.update(keys, values, layer)
+
+
+@torch.no_grad()
+def can_have_memory(body: PreTrainedModel) -> bool:
+    """Return whether a transformer uses a memory as if it were the tokens before the text.
+
+    Some architectures keep other things than keys and values of one shape: states of a linear
+    attention, or compressed keys. So a token is replaced by its memory, and what the model
+    computes after it must not change.
+    """
+    random = torch.Generator().manual_seed(0)
+    ids = torch.randint(body.config.vocab_size, (1, 2), generator=random)
+    ids = ids.to(body.get_input_embeddings().weight.device)
+    first, second = body.get_input_embeddings()(ids).split(1, dim=1)
+    expected = body(inputs_embeds=torch.cat([first, second], dim=1)).last_hidden_state[:, 1:]
+    try:
+        memory = KeyValueMemory(body, 1)
+        cache = DynamicCache(config=body.config)
+        memory.fill(cache, memory.compute_from_states(body, first).unsqueeze(0), body)
+        options = {CACHE_NAME: cache, "attention_mask": torch.ones_like(ids)}
+        computed = body(inputs_embeds=second, use_cache=True, **options).last_hidden_state
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+        return False  # an architecture that nobody has tried may fail in any of these ways
+    return bool((computed - expected).norm() < _TOLERANCE * expected.norm())
+
+
+def _count_heads(body: PreTrainedModel) -> int:
+    """Return how many heads of keys and values a layer has."""
+    config = body.config
+    if getattr(config, "multi_query", False) and not getattr(
+        config, "new_decoder_architecture", False
+    ):
+        return 1
+    for name in ("num_key_value_heads", "num_kv_heads"):
+        count = getattr(config, name, None)
+        if count:
+            return int(count)
+    return int(config.num_attention_heads)
 
 
 def _find_rotation(body: PreTrainedModel) -> Any:

@@ -8,7 +8,13 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
 
-from textvae.model.bases.language_model import LanguageModel, fingerprint_base, select_decoder
+from textvae.errors import ConfigError
+from textvae.model.bases.language_model import (
+    LanguageModel,
+    check_positions_of_base,
+    fingerprint_base,
+    select_decoder,
+)
 from textvae.model.bases.lora import reset_adapters
 from textvae.model.bases.roles import check_decoder
 from textvae.model.bases.settings import STATE_SCALE, BaseRecord
@@ -86,6 +92,14 @@ class LanguageModelDecoder(Decoder):
             setting=SETTING,
         )
         body = select_decoder(whole)
+        width = body.get_input_embeddings().weight.shape[1]
+        if width != body.config.hidden_size:
+            raise ConfigError(
+                f"{SETTING}.name = {settings.name!r} has embeddings of {width:,} numbers and states "
+                f"of {body.config.hidden_size:,}, which textvae does not support: choose a model "
+                "with one size for both."
+            )
+        check_positions_of_base(body, f"{SETTING}.name")
         config = whole.config.to_dict()
         config.pop(
             "quantization_config", None

@@ -5,7 +5,8 @@ a KL but carries no information. Here the floor is on the information itself. If
 means have variance V over the batch and the noise has mean variance N, a Gaussian
 channel carries log(1 + V / N) / 2 nats (Shannon 1948). Each nat below `floor` costs
 `price`. If the prior depends on a label, V is the variance about the mean of the label's
-prior: what the label says anyway does not count. Related: BN-VAE, which fixes V itself (Zhu et al. 2020, arXiv:2004.12585).
+prior: what the label says anyway does not count. Related: BN-VAE, which fixes V itself
+(Zhu et al. 2020, arXiv:2004.12585).
 """
 
 from typing import Annotated, ClassVar, Literal, Self
