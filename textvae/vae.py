@@ -710,12 +710,19 @@ class TextVAE:
         progress: bool = False,
         **options: Unpack[AnomalyOptions],
     ) -> AnomalyCalibration:
-        """Calibrate `anomaly` on normal texts that the model was not trained on; blank ones are left out."""
-        from textvae.uses.anomaly import ANOMALY_KIND, fit_anomaly
+        """Calibrate `anomaly` on normal texts that the model was not trained on; blank ones are left out.
+
+        A note says how many are training sentences, if the folder of the model has these.
+        """
+        from textvae.uses.anomaly import ANOMALY_KIND, fit_anomaly, note_training_sentences
 
         settings = validate_settings(AnomalySettings, dict(options), "anomaly")
         folder = fitted_path(self.folder, ANOMALY_KIND, name)
-        return fit_anomaly(self.bundle, _drop_blanks(texts), folder, settings, progress)
+        normal = _drop_blanks(texts)
+        record = fit_anomaly(self.bundle, normal, folder, settings, progress)
+        assert self.folder is not None, "`fitted_path` refuses a model without a folder"
+        note_training_sentences(normal, self.folder)
+        return record
 
     def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[Anomaly]:
         """Return how unusual each text is, compared with the normal texts of `fit_anomaly`."""

@@ -7,6 +7,7 @@ from statistics import stdev
 import pytest
 
 from textvae.comparison.report.formats import FORMATS, escape_latex
+from textvae.comparison.report.remarks import describe_measures
 from textvae.comparison.report.table import TableRow, build_cells, group_rows, select_columns
 from textvae.errors import ConfigError
 
@@ -153,3 +154,26 @@ def test_markdown_and_latex_hold_the_same_cells():
 def test_special_characters_are_escaped_in_latex(text, expected):
     """Each character is escaped once."""
     assert escape_latex(text) == expected
+
+
+def test_no_value_is_bold_if_the_rows_were_not_measured_on_the_same_words():
+    """A model whose tokenizer knows fewer words has an easier test. A remark says so."""
+    known = make_record("known", 1, iw_nll=31.0, unknown_share=0.0)
+    unknown = make_record("unknown", 1, iw_nll=29.0, unknown_share=0.05)
+    other_corpus = make_record("elsewhere", 1, unknown_share=0.2) | {"corpus": "reviews"}
+    rows = group_rows([known, unknown, other_corpus])
+    assert not any(cell.is_best for cells in build_cells(rows, COLUMNS) for cell in cells)
+    (remark,) = describe_measures(rows)
+    assert remark.startswith("captions: the rows were not measured on the same words")
+    same = group_rows([known, make_record("same", 1, iw_nll=29.0, unknown_share=0.0)])
+    assert any(cell.is_best for cells in build_cells(same, COLUMNS) for cell in cells)
+    assert list(describe_measures(same)) == []
+
+
+def test_the_warnings_of_a_row_are_remarks():
+    """They are those of the first run that has any."""
+    doubtful = make_record("doubtful", 1, warnings=["few draws."], size_warnings=["few texts."])
+    rows = group_rows(
+        [make_record("sound", 1), doubtful, make_record("doubtful", 2, warnings=["x"])]
+    )
+    assert list(describe_measures(rows)) == ["doubtful: few draws.", "doubtful: few texts."]

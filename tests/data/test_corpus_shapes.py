@@ -158,6 +158,7 @@ def test_a_file_that_is_not_in_its_format_is_refused(tmp_path, name, content, wo
         ("1\n00:00:01,000 --> 00:00:02,000\nHello\n", "subtitles"),
         ("WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n", "subtitles"),
         ("CC(=O)O acid\nC1=CC=CC=C1\tbenzene\nCCO ethanol\n", "SMILES with ids"),
+        ("[Na+].[Cl-] salt\nN[C@@H](C)C(=O)O 2\nC/C=C/C x y\n", "SMILES with ids"),
     ],
 )
 def test_a_text_file_that_looks_like_another_format_is_reported(
@@ -191,6 +192,10 @@ def test_labels_and_numbers_at_the_beginning_of_lines_are_reported(
         "hello world\nbye world\n",
         "no one\nI am\nC 3\n",
         "1 a\n3 b\n2 c\n4 d\n5 e\n",
+        "2024-01-16T10:11:10Z WARN request 4055\n2024-01-16T10:11:11Z INFO done\n",
+        "[ERROR] disk full now\n[INFO] ok again\n",
+        "P1: hello there\nP2: hi, you\n",
+        "#TAG some words\n@USER1 hello you\n",
     ],
 )
 def test_a_text_file_of_sentences_is_not_reported(tmp_path, content, capsys):

@@ -111,11 +111,13 @@ def test_a_single_sentence_has_the_documented_values(bundle):
     assert record["aggregate_kl"] == pytest.approx(record["kl_sampled"])
 
 
-def test_the_error_of_a_single_draw_is_unknown_and_not_zero(bundle):
-    """That of two draws can be estimated."""
+def test_the_error_of_a_few_draws_is_unknown(bundle):
+    """They rarely have a heavy weight, and then seem to be certain."""
     dataset = tiny_dataset(bundle)
-    assert evaluate(bundle, dataset, measures=["likelihood"], samples=1)["iw_mc_stderr"] is None
-    assert evaluate(bundle, dataset, measures=["likelihood"], samples=2)["iw_mc_stderr"] > 0
+    for samples in (1, 7):
+        record = evaluate(bundle, dataset, measures=["likelihood"], samples=samples)
+        assert record["iw_mc_stderr"] is None
+    assert evaluate(bundle, dataset, measures=["likelihood"], samples=8)["iw_mc_stderr"] > 0
 
 
 @pytest.mark.parametrize("name", MEASURES)

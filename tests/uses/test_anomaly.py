@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.corpora import prepared
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
@@ -139,3 +140,17 @@ def test_a_sentence_has_the_same_score_alone_and_among_others(lstm, score):
     among = anomaly_scores(lstm.bundle, SENTENCES, settings)
     alone = [anomaly_scores(lstm.bundle, [text], settings)[0] for text in SENTENCES]
     np.testing.assert_allclose(among, alone, rtol=1e-4)
+
+
+def test_normal_sentences_that_were_trained_on_are_counted(tmp_path, capsys):
+    """They have better scores than new sentences."""
+    file = tmp_path / "corpus.txt"
+    file.write_text("\n".join(f"{text} {number}" for text in SENTENCES for number in range(9)))
+    (tmp_path / "run").mkdir()
+    _, splits = prepared(tmp_path / "run" / "corpus", str(file))
+    tiny_vae().save_pretrained(tmp_path / "run")
+    vae = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+    vae.fit_anomaly([*NORMAL, *splits["train"][:2]["text"]])
+    assert "2 of 27 normal sentences are training sentences" in capsys.readouterr().err
+    vae.fit_anomaly(NORMAL)
+    assert "training sentences" not in capsys.readouterr().err

@@ -158,7 +158,11 @@ def print_answers(
             continue
         view = vae if row.label is None else vae.with_label(row.label)
         head = {**row.place, **describe(row.texts)}
-        records = ({**head, **record} for record in answer(view, row.texts))
+        try:
+            records = [{**head, **record} for record in answer(view, row.texts)]
+        except (ConfigError, DataError) as error:
+            place = f"{row.place['file']}, row {row.place['row']}"
+            raise type(error)(f"{place}: {error}") from error
         print_records(records, options.json, format_record)
 
 

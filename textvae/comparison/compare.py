@@ -141,6 +141,7 @@ def _write_results(
     """
     # Imported late: the page needs Jinja2, which is an extra.
     from textvae.comparison.report.page import render_comparison
+    from textvae.comparison.report.remarks import describe_measures
 
     rows = group_rows(records)
     remarks = [
@@ -149,6 +150,7 @@ def _write_results(
         if record["reason"]
     ]
     remarks += describe_schedules(rows, language_models)
+    remarks += describe_measures(rows)
     for name, format_table in FORMATS.items():
         write_text(folder / name, format_table(rows, columns, remarks))
     write_text(folder / "runs.csv", format_runs_csv(records))

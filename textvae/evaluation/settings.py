@@ -44,8 +44,8 @@ class MeasureSettings(StrictSettings):
 
     adaptive: bool = Field(
         False,
-        description="give more importance samples to sentences with uneven weights; `samples` is "
-        "then their average number per sentence",
+        description="give more importance samples to sentences with uneven weights: as many in all "
+        "as give the error of `samples` for each sentence, in multiples of 50",
     )
     fit_proposal: bool = Field(
         False,

@@ -190,6 +190,8 @@ class UsefulnessChecks:
         z = inputs.outputs.latent.double()
         if not self.run.is_prior_matched() or len(z) < 2 or z.shape[1] == 0:
             return {}
+        if (z.var(0) == 0).any():
+            return {}  # all sentences are copies of one, and have its latent
         label_ids = sample_labels(inputs.bundle, _PRIOR_SAMPLES, inputs.seed)
         prior = sample_prior(inputs.bundle, _PRIOR_SAMPLES, inputs.seed, label_ids).double().cpu()
         ratio = z.var(0) / prior.var(0)

@@ -25,7 +25,9 @@ from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_terms
+from textvae.messages import print_note
 from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
+from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import validate_settings
 from textvae.terminal import quote_value
@@ -93,6 +95,25 @@ def fit_anomaly(
     tensors = {"normal": torch.from_numpy(np.sort(scores))}
     save_fitted(folder, bundle, ANOMALY_KIND, record, tensors)
     return cast(AnomalyCalibration, record)
+
+
+def note_training_sentences(texts: Sequence[str], folder: Path) -> None:
+    """Print a note if some of the normal texts are sentences that the model was trained on.
+
+    The model gives them a better score than new sentences, whose p-values then come out too small.
+
+    Args:
+        folder: of the run; there is no note if it does not have the training sentences.
+    """
+    if not (folder / "corpus" / "train.arrow").is_file():
+        return
+    training = set(Run(folder).open_split("train")["text"])
+    known = sum(text in training for text in texts)
+    if known:
+        print_note(
+            f"{known:,} of {len(texts):,} normal sentences are training sentences of the model, so "
+            "p-values come out too small: calibrate on others."
+        )
 
 
 def _check_label(bundle: Bundle, record: Mapping[str, object]) -> None:

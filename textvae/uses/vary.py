@@ -12,6 +12,7 @@ standard deviation.
 import torch
 from torch import Tensor
 
+from textvae.data.tokenization import decode_batch, encode_batch
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
@@ -55,7 +56,7 @@ def _write_variations(
     bundle: Bundle, text: str, q: Distribution, settings: VarySettings, options: DecodingSettings
 ) -> list[str]:
     """Return up to `n` different sentences, in the order in which they were found."""
-    original = " ".join(text.split())
+    original = _spell(bundle, text)
     found: dict[str, None] = {}
     for number in range(settings.rounds):
         missing = settings.n - len(found)
@@ -67,9 +68,15 @@ def _write_variations(
             bundle, z, options.model_copy(update={"seed": seed}), samples_by_default=False
         )
         for written in texts:
-            if written.strip() and " ".join(written.split()) != original:
+            if written.strip() and _spell(bundle, written) != original:
                 found[written] = None
     return list(found)
+
+
+def _spell(bundle: Bundle, text: str) -> str:
+    """Return a text as the model writes it, in one line: it may know no capital letters."""
+    ids = encode_batch(bundle.tokenizer, [text])
+    return " ".join(decode_batch(bundle.tokenizer, ids)[0].split())
 
 
 def _sample_around(

@@ -7,4 +7,5 @@ page.py, page.html  the HTML reports
 plots.py            the style of their pictures
 pictures.py         training curves, maps of the latent, the KL of each dimension
 rate_distortion.py  the rate-distortion plane
+remarks.py          what is doubtful about the measures of a table
 """

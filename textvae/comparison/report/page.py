@@ -14,6 +14,7 @@ from textvae.comparison.report.pictures import (
 )
 from textvae.comparison.report.plots import Picture
 from textvae.comparison.report.rate_distortion import draw_rate_distortion_pictures
+from textvae.comparison.report.remarks import describe_measures
 from textvae.comparison.report.table import TABLE_COLUMNS, TableColumn, TableRow, build_cells
 from textvae.comparison.runner import read_measures, read_training
 from textvae.errors import OutputError
@@ -140,7 +141,7 @@ def _render_run(
         title=name,
         columns=columns,
         rows=_pair_rows_with_cells([row], columns),
-        remarks=[note] if note else [],
+        remarks=[*([note] if note else []), *describe_measures([row])],
         pictures=[*draw_rate_distortion_pictures([row], split), *draw_training_curves([row])],
         models=[_describe_model(name, row.records[0], summary)],
     )

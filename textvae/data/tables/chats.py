@@ -120,7 +120,11 @@ class ChatReader(WrappedReader):
             role = str(message[keys[0]])
             self._counts[role] += 1
             if self._role in (None, role):
-                yield {**others, "role": role, self._text_column: _read_content(message[keys[1]])}
+                yield {
+                    **others,
+                    "role": role,
+                    self._text_column: _read_content(message.get(keys[1])),
+                }
 
 
 def split_chats(
@@ -147,7 +151,12 @@ def find_chat_column(row: Row, text_column: str) -> str | None:
         return text_column
     if text_column in row:
         return None
-    chats = [name for name in _CHAT_COLUMNS if _find_keys(_list_messages(row.get(name)))]
+    # The first chat of a file may be empty.
+    chats = [
+        name
+        for name in _CHAT_COLUMNS
+        if row.get(name) == [] or _find_keys(_list_messages(row.get(name)))
+    ]
     return chats[0] if chats else None
 
 
@@ -184,12 +193,16 @@ def _list_messages(value: Any) -> Any:
 
 
 def _find_keys(value: object) -> tuple[str, str] | None:
-    """Return the keys of role and content of the messages of a chat; None if it is no chat."""
-    if not isinstance(value, list) or not value:
+    """Return the keys of role and content of the messages of a chat; None if it is no chat.
+
+    A message that calls a tool may have no content.
+    """
+    if not isinstance(value, list) or not all(isinstance(message, dict) for message in value):
         return None
-    for keys in _KEYS:
-        if all(isinstance(message, dict) and message.keys() >= set(keys) for message in value):
-            return keys
+    for role, content in _KEYS:
+        has_content = any(content in message for message in value)
+        if has_content and all(role in message for message in value):
+            return role, content
     return None
 
 

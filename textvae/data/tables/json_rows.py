@@ -29,6 +29,7 @@ _WHITE_SPACE = re.compile(r"[ \t\r\n]*")
 
 # JSON's escape for the first or the second half of a surrogate pair.
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF_SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of a pair that is not complete
 
 
 class JsonReader:
@@ -377,8 +378,12 @@ def _check_row(value: Any, text: str, text_column: str) -> Row:
             if isinstance(cell, str) and "\0" in cell:
                 raise FormatError(f"holds a NUL byte in {format_value(name)}.")
     if _HALF_PAIR.search(text):
-        # Raises UnicodeEncodeError, a ValueError, if the other half of a pair is missing.
-        json.dumps(value, ensure_ascii=False).encode()
+        for name, cell in value.items():
+            if _HALF_SURROGATE.search(json.dumps(cell, ensure_ascii=False)):
+                raise FormatError(
+                    f"holds half of a surrogate pair in {format_value(name)}, as a text has that was "
+                    "cut within an emoji: remove it."
+                )
     if "true" in text or "false" in text:
         return {name: _spell_truth(cell) for name, cell in value.items()}
     return value

@@ -5,12 +5,20 @@ format, a note says so, because nobody means to train on ids, times or braces.
 """
 
 import re
+from collections import Counter
 
 _SEQUENCE = re.compile(r"[A-Z*\-.]+|[a-z*\-.]+")  # of amino acids or bases
 _TIMES = re.compile(r"\d\d?:\d\d.*-->")
-# Letters of atoms (at least one), bonds, rings and branches.
-_SMILES = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9@+\-\[\]()=#$%/\\.:*]+")
-_ATOMS = re.compile(r"(?:Cl|Br|Na|Si|Li|se|as|[cnops]|[^a-z])*")
+# A SMILES begins with an atom: an element of the organic subset, or any in brackets, with its
+# isotope, chirality, hydrogens, charge and number. Bonds stand between atoms, and never at the end.
+_ATOM = (
+    r"(?:Cl|Br|[BCNOPSFIbcnops*]"
+    r"|\[\d*(?:[A-Z][a-z]?|se|as|[bcnops*])@{0,2}(?:H\d?)?(?:\++|-+|[+-]\d)?(?::\d+)?\])"
+)
+_BOND = r"[-=#$:/\\.]"
+_SMILES = re.compile(rf"{_ATOM}(?:{_BOND}?(?:{_ATOM}|%\d\d|\d|[()]))*")
+_BRACKETS = re.compile(r"\[[^\]]*\]")
+_RING = re.compile(r"%\d\d|\d")  # opens a ring, and where it comes again, closes it
 _SMILES_SIGNS = frozenset("()=#[]@123456789")
 
 _MIN_NUMBERED = 5  # lines that begin with their numbers
@@ -95,12 +103,20 @@ def _are_numbered(texts: list[str]) -> bool:
 def _are_smiles_with_ids(texts: list[str]) -> bool:
     """Return whether all lines are a SMILES and a name, and some SMILES cannot be a word."""
     fields = [line.split(maxsplit=1) for line in texts]
-    if not all(len(pair) == 2 and _SMILES.fullmatch(pair[0]) for pair in fields):
-        return False
-    if not all(_ATOMS.fullmatch(pair[0]) for pair in fields):
+    if not all(len(pair) == 2 and _is_smiles(pair[0]) for pair in fields):
         return False
     with_signs = sum(not _SMILES_SIGNS.isdisjoint(pair[0]) for pair in fields)
     return with_signs >= len(fields) / 2
+
+
+def _is_smiles(word: str) -> bool:
+    """Return whether a word consists of atoms and bonds, and closes all branches and rings."""
+    if not _SMILES.fullmatch(word):
+        return False
+    rest = _BRACKETS.sub("", word)  # numbers in brackets are no rings
+    rings = Counter(_RING.findall(rest))
+    has_closed_rings = all(count % 2 == 0 for count in rings.values())
+    return has_closed_rings and rest.count("(") == rest.count(")")
 
 
 def _are_paragraphs(lines: list[str]) -> bool:

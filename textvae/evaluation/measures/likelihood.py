@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.inference.batches import iterate_batches
-from textvae.inference.importance_sums import ImportanceSums
+from textvae.inference.importance_sums import MIN_DRAWS_FOR_PARTS, ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runtime.seeds import derive_seed
 from textvae.terminal import is_bar_hidden
@@ -55,8 +55,8 @@ def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
 
     `iw_samples` is the mean number of draws per sentence; `iw_ess` and `iw_ess_median` are
     the mean and the median effective sample size. `iw_nll_stderr` is the standard error
-    over sentences, `iw_mc_stderr` that of the draws alone, which is None for one draw, and
-    `iw_looseness` estimates by how much `iw_nll` is too high; with fewer than 8 draws it is None. `iw_width` is the
+    over sentences, `iw_mc_stderr` that of the draws alone, and `iw_looseness` estimates by
+    how much `iw_nll` is too high; with fewer than 8 draws, the last two are None. `iw_width` is the
     mean factor of a fitted proposal's width, and 1 where z is sampled from q. `ppl_token`
     is per predicted token. `ppl_word` is per white-space word, the end counted as one, so
     that models with different tokenizers can be compared. All are None where the posterior
@@ -72,7 +72,9 @@ def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
     draws = float(sums.draws.mean())
     effective = sums.effective_sample_size
     looseness, looseness_error = sums.estimate_looseness() or (None, None)
-    monte_carlo_error = None if draws == 1 else math.sqrt(sums.estimate_mean_variance() / n)
+    monte_carlo_error = None
+    if draws >= MIN_DRAWS_FOR_PARTS:
+        monte_carlo_error = math.sqrt(sums.estimate_mean_variance() / n)
     if not inputs.bundle.model.config.latent_dim:
         # A language model's likelihood is exact, with however few draws.
         looseness, looseness_error, monte_carlo_error = 0.0, 0.0, 0.0

@@ -13,7 +13,13 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from textvae.objective.techniques.base import Progress, Requirement, Technique, TechniqueSettings
+from textvae.objective.techniques.base import (
+    ObjectiveTerm,
+    Progress,
+    Requirement,
+    Technique,
+    TechniqueSettings,
+)
 
 
 class KLWeightSettings(TechniqueSettings):
@@ -31,6 +37,11 @@ class KLWeightSettings(TechniqueSettings):
 
     requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.ELBO_KL})
     weights_kl: ClassVar[bool] = True
+
+    @property
+    def replaces(self) -> frozenset[ObjectiveTerm]:
+        """Any cost of information if the KL ends with no weight."""
+        return frozenset() if self.weight else frozenset({ObjectiveTerm.INFORMATION_COST})
 
 
 class KLWeight(Technique):
