@@ -6,7 +6,7 @@ many texts were too long for the model, with their numbers.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -79,6 +79,7 @@ class InputRows:
         columns: other columns to read.
         fate: what becomes of blank rows, for the message: "left out", "written as NaN" ...
         text_option: the option that names the column of the texts, for messages.
+        column_options: the options that name the other columns, by the names of these.
 
     Attributes:
         name: the input as messages call it.
@@ -101,6 +102,7 @@ class InputRows:
         columns: Sequence[str] = (),
         fate: str = LEFT_OUT,
         text_option: str = "--text-column",
+        column_options: Mapping[str, str] | None = None,
     ) -> None:
         self.settings = override_table_settings(run.read_settings().data, tables)
         self.file = file
@@ -112,12 +114,18 @@ class InputRows:
         self.columns = columns
         self.fate = fate
         self.text_option = text_option
+        self.column_options = column_options or {}
         self.bundle = bundle
         self.count = 0
         self.blank = RowNumbers()
         self.cut = RowNumbers()
         self._has_many_files = False
         self._possibly_long: list[tuple[int | str, str]] = []  # row, text
+
+    def _advise(self, column: str) -> str:
+        """Return what to do if a column is missing."""
+        option = self.column_options.get(column)
+        return f"Choose one of these with {option}." if option else "Choose one of these."
 
     def __iter__(self) -> Iterator[_InputRow]:
         """Yield the rows, blank ones too.
@@ -185,7 +193,7 @@ class InputRows:
         file = os.fsencode(file).decode("utf-8", "backslashreplace")
         column = self.settings.text_column
         values = tuple(
-            _find_value(raw, name, column, file, "Choose one of these.") for name in self.columns
+            _find_value(raw, name, column, file, self._advise(name)) for name in self.columns
         )
         _find_value(raw, column, column, file, f"Name one of these with {self.text_option}.")
         try:

@@ -86,6 +86,11 @@ def open_input(
         file: a file to read instead of the verb's `file` argument.
         label_column, columns, fate: see `InputRows`.
     """
+    column_options = {
+        value: f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if name.endswith("column") and isinstance(value, str)
+    }
     return InputRows(
         options.file if file is None else file,
         open_run(options),
@@ -94,6 +99,7 @@ def open_input(
         label_column=label_column,
         columns=columns,
         fate=fate,
+        column_options=column_options,
     )
 
 

@@ -146,9 +146,15 @@ def _refuse_unknown_words(parser: argparse.ArgumentParser, verb: str, words: Seq
     if unknown:
         command = f"textvae {verb}"
         shown = make_printable(" ".join(unknown))
+        hint = ""
+        if takes_settings and not unknown[0].startswith("-"):
+            hint = (
+                "A setting needs a value (training.epochs=3), and for a corpus of several files "
+                "name their folder or a pattern in quotes. "
+            )
         parser.exit(
             WRONG_INPUT_EXIT_CODE,
-            f"{command}: unknown argument: {shown}. See {command} --help\n",
+            f"{command}: unknown argument: {shown}. {hint}See {command} --help\n",
         )
 
 
