@@ -168,7 +168,7 @@ def test_a_kl_target_must_be_above_zero(nats):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["model.encoder.dropout=0.2"], "and there is none: leave it out"),
+        (["model.encoder.dropout=0.2"], "and it has no LSTM: leave it out"),
         (
             ["model.encoder.train=none", "objective.techniques.word_similarity={}"],
             "with model.encoder.train = 'none' they do not change",

@@ -206,7 +206,7 @@ def _find_bad_likelihood(measures: Mapping[str, Any], kl_target: float | None) -
         return
     yield from _find_prior_mismatch(measures)
     remedy = (
-        "Train longer, and on more sentences. With few sentences or little time, start from "
+        "Train longer, and on more sentences. If this model was trained from scratch, start from "
         "pretrained models (--preset pretrained)."
     )
     if overfitting:
@@ -270,7 +270,8 @@ def _find_overfitting(measures: Mapping[str, Any]) -> Iterator[_Sign]:
         amount = f" (there are {measures['training_sentences']:,})"
     remedy = (
         f"Give more training sentences{amount}, train for a shorter time, or use a smaller model "
-        "or more dropout. With few sentences, start from pretrained models (--preset pretrained)."
+        "or more dropout. If this model was trained from scratch, start from pretrained models "
+        "(--preset pretrained)."
     )
     train = measures.get("training_cost")
     held_out = measures.get("held_out_cost")

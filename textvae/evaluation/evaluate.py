@@ -37,6 +37,7 @@ from textvae.model.modeling import TextVAEModel
 from textvae.runs.model_card import refresh_card
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
+from textvae.runtime.spacing import take_evenly
 
 _KEPT_GENERATION_OPTIONS = (
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"),
@@ -156,6 +157,9 @@ def evaluate_run(
     table = dict(select_measures(measures))
     if QUICK_MEASURES.keys() <= table.keys():
         table |= UsefulnessChecks(run, bundle, is_own_split=file is None).measures
+    if file is not None:
+        # Its sentences may be unlike the training text, whose posteriors then say nothing of q(z).
+        settings = settings.model_copy(update={"aggregate_sentences": 0})
     with _open_evaluation_split(run, bundle, file, tables) as dataset:
         count = len(dataset) if limit is None else min(limit, len(dataset))
         require_known_tokens(dataset, bundle.model.config.vocab_size, f"{run.folder}/corpus")
@@ -210,12 +214,13 @@ def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
     """
     split = run.open_split("validation")
     require_known_tokens(split, bundle.model.config.vocab_size, f"{run.folder}/corpus")
-    count = min(len(split), run.read_settings().training.validation_sentences)
+    # The same sentences as in the evaluations of the training, with which this one is compared.
+    rows = take_evenly(range(len(split)), run.read_settings().training.validation_sentences)
     checks = UsefulnessChecks(run, bundle, is_validation=True)
     table = {**QUICK_MEASURES, "empty_texts": MEASURES["empty_texts"], **checks.measures}
     return evaluate(
         bundle,
-        split.select(range(count)),
+        split.select(rows),
         measures=table,
         kl_target=run.read_kl_target(),
         kl_weight=run.read_kl_weight(),

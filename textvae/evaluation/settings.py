@@ -75,9 +75,9 @@ class MeasureSettings(StrictSettings):
     )
     aggregate_sentences: int = Field(
         30_000,
-        ge=1,
+        ge=0,
         description="training sentences, evenly spaced, that bracket the aggregate KL together "
-        "with the evaluated ones",
+        "with the evaluated ones; 0: none",
     )
     pairs: Count = Field(50, description="pairs of sentences to interpolate between")
     steps: int = Field(

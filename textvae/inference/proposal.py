@@ -26,6 +26,7 @@ from textvae.inference.likelihood import (
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.seeds import derive_seed
+from textvae.runtime.spacing import take_evenly
 
 # With few effective draws, a round goes only a part of the way from the old width to the best.
 _ROUNDS = 5
@@ -41,10 +42,10 @@ def fit_width(
     The posterior must be a diagonal Gaussian.
 
     Args:
-        dataset: tokenized sentences; of more than 100, the first 100 are used.
+        dataset: tokenized sentences; of more than 100, 100 are used, evenly spaced.
         processes: the processes that share the work; each gets the result.
     """
-    sentences = dataset.select(range(min(len(dataset), _MAX_SENTENCES)))
+    sentences = dataset.select(take_evenly(range(len(dataset)), _MAX_SENTENCES))
     width = torch.ones(bundle.model.config.latent_dim, dtype=torch.float64)
     for number in range(_ROUNDS):
         squares = torch.zeros_like(width)

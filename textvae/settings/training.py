@@ -84,7 +84,9 @@ class TrainingSettings(StrictSettings):
     evaluate_steps: int = Field(
         1000, ge=1, description="steps between evaluations of an open-ended run, one epoch at most"
     )
-    validation_sentences: int = Field(1000, ge=1, description="most sentences per evaluation")
+    validation_sentences: int = Field(
+        1000, ge=1, description="most sentences per evaluation, evenly spaced"
+    )
     keep: Literal["best", "last"] = Field(
         "best",
         description="checkpoint that the run ends with: the best on the validation split, or the "

@@ -28,6 +28,7 @@ from textvae.objective.elbo import Objective
 from textvae.objective.techniques.base import CorruptedInput
 from textvae.runs.run import Run
 from textvae.runtime.device import compute_in_bf16
+from textvae.runtime.spacing import take_evenly
 
 _SENTENCES_PER_BLOCK = 2048
 _SENTENCES_PER_BATCH = 64
@@ -64,9 +65,9 @@ def open_cached_validation(run: Run, validation_sentences: int) -> Dataset:
 
 
 def _select_validation(run: Run, validation_sentences: int) -> Dataset:
-    """Return the first sentences of the validation split."""
+    """Return sentences of the validation split, evenly spaced: a file may be sorted."""
     validation = run.open_split("validation")
-    return validation.select(range(min(validation_sentences, len(validation))))
+    return validation.select(take_evenly(range(len(validation)), validation_sentences))
 
 
 def _list_computations(bundle: Bundle) -> dict[str, _Computation]:

@@ -34,6 +34,7 @@ from textvae.objective.elbo import Objective
 from textvae.runs.run import find_best_step
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.seeds import derive_noise_seed
+from textvae.runtime.spacing import take_evenly
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.fsdp import configure_fsdp
@@ -54,7 +55,8 @@ class VAETrainer(Trainer):
         objective: computes the loss; its techniques' weights are in the model already.
         schedule: decides the learning rate, and how far the run has come.
         batches: the training batches of this process.
-        validation: the validation split; its first `settings.validation_sentences` are used.
+        validation: the validation split; `settings.validation_sentences` of it, evenly spaced, are
+            used.
         settings: the section `training` of the run's settings.
         arguments: transformers' form of these settings.
         callbacks: as transformers expects them.
@@ -80,8 +82,8 @@ class VAETrainer(Trainer):
         callbacks: list[Any],
         processes: Processes,
     ) -> None:
-        count = min(settings.validation_sentences, len(validation))
-        self.validation = validation.select(range(count))
+        rows = take_evenly(range(len(validation)), settings.validation_sentences)
+        self.validation = validation.select(rows)
         super().__init__(
             model=bundle.model,
             args=arguments,

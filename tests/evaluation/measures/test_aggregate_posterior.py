@@ -11,7 +11,11 @@ from torch.distributions import Independent, Normal
 from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, build_inputs
 from tests.tiny import tiny_dataset, tiny_vae
 from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
-from textvae.evaluation.measures.aggregate_posterior import bound_from_below, estimate_information
+from textvae.evaluation.measures.aggregate_posterior import (
+    _build_bracket,
+    bound_from_below,
+    estimate_information,
+)
 from textvae.evaluation.measures.mutual_information import is_at_cap
 from textvae.model.posteriors import DiagonalGaussian
 
@@ -124,6 +128,19 @@ def test_the_brackets_of_information_and_aggregate_kl_add_up_to_the_kl():
     for information, mismatch in (("mi_lower", "upper"), ("mi_upper", "lower")):
         total = record[information] + record[f"aggregate_kl_{mismatch}"]
         assert total == pytest.approx(record["kl_sampled"])
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(2.0, 1.5), (0.2, 0.0)])
+def test_bounds_that_contradict_each_other_are_no_bracket(lower, upper):
+    """They would be of zero width, and look certain."""
+    assert set(_build_bracket(lower, upper, 5.0).values()) == {None}
+
+
+def test_bounds_that_noise_has_exchanged_are_one_number():
+    """The lower one is then the upper one."""
+    bracket = _build_bracket(1.05, 1.0, 5.0)
+    assert bracket["aggregate_kl_lower"] == bracket["aggregate_kl_upper"] == 1.0
+    assert bracket["mi_lower"] == bracket["mi_upper"] == 4.0
 
 
 def test_training_sentences_are_a_part_of_the_bracket():

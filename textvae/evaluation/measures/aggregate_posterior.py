@@ -40,15 +40,15 @@ from textvae.runtime.spacing import take_evenly
 _REFERENCE_FACTOR = 20  # training sentences per evaluated one, at most
 _MAX_PAIRS = 50_000_000  # of a draw and a sentence; seconds for a diagonal Gaussian
 
+_NOISE_NATS = 0.1  # by which the bounds of a bracket may disagree
+
+_BRACKET_KEYS = ("aggregate_kl_lower", "aggregate_kl_upper", "mi_lower", "mi_upper")
 _AGGREGATE_KEYS = (
     "aggregate_kl",
     "aggregate_kl_stderr",
     "kl_sampled",
-    "aggregate_kl_lower",
-    "aggregate_kl_upper",
     "aggregate_sentences",
-    "mi_lower",
-    "mi_upper",
+    *_BRACKET_KEYS,
 )
 
 
@@ -77,25 +77,43 @@ def aggregate(inputs: EvaluationInput) -> dict[str, Any]:
     reference = _encode_reference(inputs)
     lower = bound_from_below(outputs, log_prior, reference, inputs.seed)
     upper = record["kl_sampled"] - estimate_information(outputs, own, reference)
-    # A KL is not negative. The bounds are estimates, so noise may exchange them near 0.
+    # A KL is not negative.
     upper = max(0.0, upper)
-    lower = min(max(0.0, lower), upper)
-    record |= {
-        "aggregate_kl_lower": lower,
-        "aggregate_kl_upper": upper,
-        "aggregate_sentences": n + (0 if reference is None else len(reference.mean)),
-        "mi_lower": max(0.0, record["kl_sampled"] - upper),
-        "mi_upper": max(0.0, record["kl_sampled"] - lower),
-    }
+    lower = max(0.0, lower)
+    record["aggregate_sentences"] = n + (0 if reference is None else len(reference.mean))
+    record |= _build_bracket(lower, upper, record["kl_sampled"])
     by_dimension = kl_by_dimension(outputs)
     if by_dimension is not None:
         record["kl_by_dimension"] = by_dimension
     return record
 
 
+def _build_bracket(lower: float, upper: float, kl: float) -> dict[str, float | None]:
+    """Return the brackets of the aggregate KL and of the information; None if the bounds disagree.
+
+    They do where the training sentences are others than the evaluated ones are like, or where too
+    few sentences were evaluated.
+
+    Args:
+        lower, upper: bounds of the aggregate KL, in nats.
+        kl: the mean KL on the draws.
+    """
+    if lower > upper + _NOISE_NATS:
+        return dict.fromkeys(_BRACKET_KEYS)
+    lower = min(lower, upper)  # noise may exchange them
+    return {
+        "aggregate_kl_lower": lower,
+        "aggregate_kl_upper": upper,
+        "mi_lower": max(0.0, kl - upper),
+        "mi_upper": max(0.0, kl - lower),
+    }
+
+
 def _encode_reference(inputs: EvaluationInput) -> Distribution | None:
     """Return posteriors of training sentences, evenly spaced; None without the training text."""
     if not inputs.training or not inputs.bundle.model.config.latent_dim:
+        return None
+    if not inputs.settings.aggregate_sentences:
         return None
     # In proportion to the evaluated sentences, so that a brief evaluation stays brief.
     count = min(inputs.settings.aggregate_sentences, _REFERENCE_FACTOR * len(inputs.outputs))

@@ -87,7 +87,7 @@ class PretrainedEncoderSettings(PretrainedSettings):
         if not self.lstm and self.dropout not in (0, "auto"):
             raise ConfigError(
                 f"model.encoder.dropout = {self.dropout} is applied to the states that the LSTM of "
-                "the encoder reads, and there is none: leave it out, or set model.encoder.lstm."
+                "the encoder reads, and it has no LSTM: leave it out, or set model.encoder.lstm."
             )
         if self.lstm and self.states == "sentence":
             raise ConfigError(
