@@ -383,6 +383,24 @@ def test_a_role_that_no_message_has_is_refused(tmp_path, row, role, words):
     check_refused(write(tmp_path / "a.jsonl", json.dumps(row) + "\n"), words, role=role)
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"messages": []},
+        {"messages": [{"role": "assistant", "tool_calls": [1]}, {"role": "tool", "content": None}]},
+        {"messages": [], "conversations": [{"from": "gpt", "value": ""}]},
+    ],
+)
+def test_a_first_chat_without_texts_does_not_hide_the_others(tmp_path, first):
+    """It may be empty, or call tools; a column with messages is preferred to an empty one."""
+    name = "conversations" if "conversations" in first else "messages"
+    keys = ("from", "value") if "conversations" in first else ("role", "content")
+    second = {name: [dict(zip(keys, ("user", "Hi"), strict=True))]}
+    rows = [json.dumps(row) for row in (first, second)]
+    texts = [row["text"] for row in read_rows(write(tmp_path / "a.jsonl", "\n".join(rows)))]
+    assert [text for text in texts if text] == ["Hi"]
+
+
 def test_a_damaged_first_line_does_not_hide_the_chats(tmp_path):
     """The first row that can be read says whether the file holds chats."""
     good = json.dumps({"messages": MESSAGES})

@@ -133,12 +133,12 @@ def test_the_error_of_weights_with_heavy_tails_is_the_true_one():
 
 
 def test_a_few_draws_give_no_looseness():
-    """An eighth of seven draws is less than one; the other numbers are still finite."""
+    """An eighth of seven draws is less than one. Nor do they give an error, which would be too small."""
     inputs = build_inputs(LinearGaussian(n=20, **UNEVEN), samples=7)
     record = MEASURES["likelihood"](inputs)
     assert record["iw_looseness"] is None
     assert record["iw_looseness_stderr"] is None
-    assert record["iw_mc_stderr"] > 0
+    assert record["iw_mc_stderr"] is None
     assert 1 <= record["iw_ess_median"] <= 7
 
 

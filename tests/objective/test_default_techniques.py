@@ -75,5 +75,6 @@ def test_settings_with_every_technique_survive_their_own_file(name, tmp_path):
 def test_a_weight_of_the_kl_replaces_the_default_controller():
     """The controller would undo it. Both stay if both are named."""
     assert techniques(kl_weight={}).keys() == {"kl_weight", "unit_floor"}
+    assert techniques(kl_weight={"weight": 0}).keys() == {"kl_weight", "unit_floor"}
     both = techniques(kl_weight={}, target_kl={})
     assert both.keys() == {"kl_weight", "target_kl", "unit_floor"}

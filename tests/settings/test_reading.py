@@ -56,7 +56,14 @@ def test_the_last_override_of_a_key_wins():
     assert read_settings(overrides=["training.seed=2", "training.seed=3"]).training.seed == 3
 
 
-@pytest.mark.parametrize("kind", ["model.decoder.kind=pretrained", "model.decoder=pretrained"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "model.decoder.kind=pretrained",
+        "model.decoder=pretrained",
+        "model.decoder={kind: pretrained}",
+    ],
+)
 def test_the_kind_of_a_part_may_follow_its_settings(kind):
     """It drops the settings of the kind before, and none that are given with it."""
     preset = {"model": {"decoder": {"kind": "side_tuned", "name": "small", "hidden": 3}}}

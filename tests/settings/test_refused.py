@@ -165,24 +165,6 @@ def test_a_kl_target_must_be_above_zero(nats):
         read_settings(overrides=[f"objective.techniques.target_kl.nats={nats}"])
 
 
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        (["model.encoder.dropout=0.2"], "and it has no LSTM: leave it out"),
-        (
-            ["model.encoder.train=none", "objective.techniques.word_similarity={}"],
-            "with model.encoder.train = 'none' they do not change",
-        ),
-    ],
-)
-def test_a_setting_without_effect_on_a_pretrained_encoder_is_refused(overrides, words):
-    """An LSTM that reads the encoder's states gives both an effect."""
-    pretrained = "model.encoder.kind=pretrained"
-    with pytest.raises(ConfigError, match=re.escape(words)):
-        read_settings(overrides=[pretrained, *overrides])
-    assert read_settings(overrides=[pretrained, *overrides, "model.encoder.lstm=8"])
-
-
 @pytest.mark.parametrize("betas", ["[5, 0.9]", "[0.9, 1.0]", "[-0.1, 0.9]"])
 def test_betas_outside_zero_to_one_are_refused(betas):
     """The optimizer would refuse them only after the corpus is prepared."""

@@ -1,5 +1,7 @@
 """The bases of a new run: how long the texts of an encoder may be, and what a decoder can take."""
 
+import re
+
 import pytest
 import torch
 
@@ -81,3 +83,33 @@ def test_a_frozen_language_model_alone_is_refused(tmp_path):
     frozen = read_decoder_settings(tmp_path, "objective=language_model", "model.decoder.train=none")
     with pytest.raises(ConfigError, match=r"Set model\.decoder\.train to lora or all"):
         open_run_bases(frozen, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["model.encoder.dropout=0.2"], "and it has no LSTM: leave it out"),
+        (
+            ["model.encoder.train=none", "objective.techniques.word_similarity={}"],
+            "with model.encoder.train = 'none' they do not change",
+        ),
+    ],
+)
+def test_a_setting_without_effect_on_a_pretrained_encoder_is_refused(tmp_path, overrides, words):
+    """An LSTM that reads the encoder's states gives both an effect. Saved settings still load."""
+    base = save_encoder("bert", tmp_path / "base")
+    named = ["model.encoder.kind=pretrained", f"model.encoder.name={base}", *overrides]
+    settings = read_settings(overrides=named)
+    settings.save(tmp_path / "settings.yaml")
+    assert read_settings(tmp_path / "settings.yaml") == settings
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        open_run_bases(settings, torch.device("cpu"))
+    with_lstm = read_settings(overrides=[*named, "model.encoder.lstm=8"])
+    assert open_run_bases(with_lstm, torch.device("cpu"))
+
+
+def test_the_dropout_of_an_encoder_without_an_lstm_is_none(tmp_path):
+    """The preset has `auto`, and its LSTM can be left out."""
+    settings = PretrainedEncoderSettings(name="x", dropout="auto")
+    assert settings.fit_to_corpus(1000).dropout == 0
+    assert settings.model_copy(update={"lstm": 8}).fit_to_corpus(1000).dropout == 0.3

@@ -20,6 +20,7 @@ from textvae.cli.main import main
 from textvae.data.frozen_states import (
     DECODER_STATES,
     ENCODER_STATES,
+    EVALUATED,
     join_states,
     locate_states,
     write_states,
@@ -249,7 +250,7 @@ def list_files_of_states(run: Path, kind: str) -> list[Path]:
     """Return the files of the cached states of a run."""
     return [
         locate_states(run / "corpus", split, column)
-        for split in ("train", "validation")
+        for split in ("train", EVALUATED)
         for column in CACHED[kind]
     ]
 

@@ -11,6 +11,7 @@ from tests.corpora import prepared
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.settings.reading import read_settings
 from textvae.uses.anomaly import (
     SCORE_FUNCTIONS,
     anomaly_scores,
@@ -150,7 +151,9 @@ def test_normal_sentences_that_were_trained_on_are_counted(tmp_path, capsys):
     _, splits = prepared(tmp_path / "run" / "corpus", str(file))
     tiny_vae().save_pretrained(tmp_path / "run")
     vae = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
-    vae.fit_anomaly([*NORMAL, *splits["train"][:2]["text"]])
+    read_settings(overrides=["data.lowercase=true"]).save(tmp_path / "run" / "settings.yaml")
+    known = [text.upper() for text in splits["train"][:2]["text"]]
+    vae.fit_anomaly([*NORMAL, *known])
     assert "2 of 27 normal sentences are training sentences" in capsys.readouterr().err
     vae.fit_anomaly(NORMAL)
     assert "training sentences" not in capsys.readouterr().err

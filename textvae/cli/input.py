@@ -79,7 +79,7 @@ class InputRows:
         columns: other columns to read.
         fate: what becomes of blank rows, for the message: "left out", "written as NaN" ...
         text_option: the option that names the column of the texts, for messages.
-        column_options: the options that name the other columns, by the names of these.
+        column_options: the option that chooses each of the other columns, by column.
 
     Attributes:
         name: the input as messages call it.

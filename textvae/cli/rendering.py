@@ -62,6 +62,9 @@ interpolations         {path_pairs:9}  paths of {path_steps} sentences each
   n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at the ends
 """
 
+# Without them, their lines would say nothing.
+_LEFT_OUT_IF_UNKNOWN = ("iw_mc_stderr", "mi_lower", "aggregate_kl_lower")
+
 _INFO_TEMPLATE = """\
 {run}
   model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder
@@ -76,6 +79,9 @@ _INFO_TEMPLATE = """\
 def format_evaluation(record: Mapping[str, Any]) -> str:
     """Return the record of `evaluate` as text: the measures it has, and the doctor's verdict."""
     figures = {name: _mark_undefined(value) for name, value in record.items()}
+    for name in _LEFT_OUT_IF_UNKNOWN:
+        if record.get(name) is None:
+            figures.pop(name, None)
     if record.get("iw_width") == 1:
         del figures["iw_width"]  # z was sampled from the posterior itself, as is usual
     if record.get("iw_samples") is not None:

@@ -160,9 +160,9 @@ def print_answers(
         head = {**row.place, **describe(row.texts)}
         try:
             records = [{**head, **record} for record in answer(view, row.texts)]
-        except (ConfigError, DataError) as error:
+        except DataError as error:
             place = f"{row.place['file']}, row {row.place['row']}"
-            raise type(error)(f"{place}: {error}") from error
+            raise DataError(f"{place}: {error}") from error
         print_records(records, options.json, format_record)
 
 

@@ -191,7 +191,8 @@ def read_measures(folder: Path) -> dict[str, Any]:
 
     There are no measures if it was not evaluated.
     """
-    return {**read_training(folder), **Run(folder).read_json("measures.json")}
+    # What is read of the training is newer than what an earlier release wrote next to the measures.
+    return {**Run(folder).read_json("measures.json"), **read_training(folder)}
 
 
 def read_training(folder: Path) -> dict[str, Any]:

@@ -24,6 +24,9 @@ DECODER_STATES = "decoder_states"
 
 _COLUMNS = (ENCODER_STATES, DECODER_STATES)
 
+# The name of the states of the validation sentences that are evaluated during training.
+EVALUATED = "evaluated"
+
 # The types of the numbers, by their size in bytes, which each row has next to its states. States of
 # tokens are stored in bf16, which halves the file: the layers that read them usually compute in
 # bf16. A single state per sentence is stored in single precision.
@@ -80,7 +83,7 @@ def locate_states(folder: Path, split: str, column: str) -> Path:
 
 def remove_states(folder: Path) -> None:
     """Remove all states from the folder of a corpus; a training that needs them computes them again."""
-    for split in ("train", "validation"):
+    for split in ("train", EVALUATED):
         for column in _COLUMNS:
             remove(locate_states(folder, split, column))
 

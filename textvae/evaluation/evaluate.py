@@ -157,7 +157,7 @@ def evaluate_run(
     table = dict(select_measures(measures))
     if QUICK_MEASURES.keys() <= table.keys():
         table |= UsefulnessChecks(run, bundle, is_own_split=file is None).measures
-    if file is not None:
+    if file is not None and settings.aggregate_sentences is None:
         # Its sentences may be unlike the training text, whose posteriors then say nothing of q(z).
         settings = settings.model_copy(update={"aggregate_sentences": 0})
     with _open_evaluation_split(run, bundle, file, tables) as dataset:

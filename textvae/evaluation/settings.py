@@ -44,8 +44,8 @@ class MeasureSettings(StrictSettings):
 
     adaptive: bool = Field(
         False,
-        description="give more importance samples to sentences with uneven weights: as many in all "
-        "as give the error of `samples` for each sentence, in multiples of 50",
+        description="give more importance samples to sentences with uneven weights: until "
+        "the error is that of `samples` for each sentence, in multiples of 50",
     )
     fit_proposal: bool = Field(
         False,
@@ -73,11 +73,12 @@ class MeasureSettings(StrictSettings):
         ge=1,
         description="training sentences, evenly spaced, from which to learn the n-gram model",
     )
-    aggregate_sentences: int = Field(
-        30_000,
+    aggregate_sentences: int | None = Field(
+        None,
         ge=0,
         description="training sentences, evenly spaced, that bracket the aggregate KL together "
-        "with the evaluated ones; 0: none",
+        "with the evaluated ones (default: 30,000, and none for the sentences of a file, which may "
+        "be unlike them)",
     )
     pairs: Count = Field(50, description="pairs of sentences to interpolate between")
     steps: int = Field(

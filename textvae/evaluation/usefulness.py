@@ -190,10 +190,12 @@ class UsefulnessChecks:
         z = inputs.outputs.latent.double()
         if not self.run.is_prior_matched() or len(z) < 2 or z.shape[1] == 0:
             return {}
-        if (z.var(0) == 0).any():
-            return {}  # all sentences are copies of one, and have its latent
+        is_varied = z.var(0) > 0  # copies of one sentence all have its latent
+        if not is_varied.any():
+            return {}
         label_ids = sample_labels(inputs.bundle, _PRIOR_SAMPLES, inputs.seed)
         prior = sample_prior(inputs.bundle, _PRIOR_SAMPLES, inputs.seed, label_ids).double().cpu()
+        z, prior = z[:, is_varied], prior[:, is_varied]
         ratio = z.var(0) / prior.var(0)
         shift = (z.mean(0) - prior.mean(0)).square() / prior.var(0)
         gap = 0.5 * (ratio + shift - 1 - ratio.log()).sum()

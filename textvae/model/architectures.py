@@ -25,6 +25,16 @@ from textvae.schema import choose
 
 M = TypeVar("M", bound=nn.Module)
 
+# An architecture that nobody has tried may fail in any of these ways.
+UNTRIED_ARCHITECTURE_ERRORS = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 # The name under which the installed transformers passes a cache to and from models; release 5.24
 # renamed it. A cache passed under the other name works at first, but beam search cannot reorder it.
 _OUTPUT_FIELDS = {field.name for field in fields(GenerateDecoderOnlyOutput)}

@@ -168,7 +168,9 @@ def drop_clashing_defaults(
     Raises:
         ConfigError: two of the remaining techniques do not go together.
     """
-    is_elbo = not any(settings.replaces for settings in techniques.values())
+    # A KL of no weight is still the KL of the ELBO.
+    replaced = {term for settings in techniques.values() for term in settings.replaces}
+    is_elbo = not replaced - {ObjectiveTerm.INFORMATION_COST}
     is_kl_weighted = any(techniques[name].weights_kl for name in requested & techniques.keys())
     remaining = {}
     for name, settings in techniques.items():

@@ -260,7 +260,9 @@ class Run:
         logged = [entry for entry in history if entry.get("kl")]  # evaluations have no such key
         if not logged:
             return None
-        techniques = self.read_settings().objective.techniques
+        techniques: dict[str, Any] = {}
+        if (self.folder / SETTINGS_FILE).is_file():
+            techniques = self.read_settings().objective.techniques
         is_replaced = any(ObjectiveTerm.KL in part.replaces for part in techniques.values())
         if is_replaced or "free_bits" in techniques:
             return None
@@ -290,6 +292,8 @@ class Run:
         settings = self.read_settings()
         if any(technique.matches_prior for technique in settings.objective.techniques.values()):
             return True
+        if getattr(settings.objective.techniques.get("kl_weight"), "weight", 1.0) == 0:
+            return False
         # A posterior with a density is trained with the KL to the prior; one without has no KL.
         return POSTERIORS[settings.model.posterior.kind].distribution.has_density
 

@@ -34,7 +34,7 @@ def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> di
     """
     merged = _name_kinds(settings)
     # Another kind drops the settings of the old one, but not those that this command line gives.
-    for override in sorted(list_overrides(overrides), key=_is_no_kind):
+    for override in sorted(list_overrides(overrides), key=_rank):
         key, equals_sign, value = override.partition("=")
         # `objective=language_model` is the only shorthand for a whole section.
         if equals_sign and key in TRAINER_NAMES:
@@ -49,11 +49,12 @@ def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> di
     return merged
 
 
-def _is_no_kind(override: str) -> bool:
-    """Return whether an override sets something else than the kind of a part."""
-    key, _, value = override.partition("=")
-    is_name = key in _PART_KEYS and "{" not in value
-    return not (is_name or key.endswith(".kind"))
+def _rank(override: str) -> int:
+    """Return when an override is applied: first whole parts, then kinds, then the rest."""
+    key = override.partition("=")[0]
+    if key in _PART_KEYS:
+        return 0
+    return 1 if key.endswith(".kind") else 2
 
 
 def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

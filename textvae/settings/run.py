@@ -223,23 +223,6 @@ class Settings(StrictSettings):
         return self
 
     @model_validator(mode="after")
-    def check_word_similarity(self) -> Self:
-        """Refuse the technique that shapes the encoder's states if none of its weights are trained.
-
-        Raises:
-            ConfigError: the encoder is frozen, and no LSTM reads its states.
-        """
-        encoder = self.model.encoder
-        is_frozen = getattr(encoder, "train", "all") == "none" and not getattr(encoder, "lstm", 0)
-        if is_frozen and "word_similarity" in self.objective.techniques:
-            raise ConfigError(
-                "objective.techniques.word_similarity shapes the states of the encoder, and with "
-                "model.encoder.train = 'none' they do not change: leave the technique out, train "
-                "the encoder (train = lora), or set model.encoder.lstm."
-            )
-        return self
-
-    @model_validator(mode="after")
     def check_positions(self) -> Self:
         """Refuse a transformer with fewer positions than the longest sentence needs.
 

@@ -152,6 +152,7 @@ def open_run_bases(settings: Settings, device: torch.device) -> tuple[Bases, Set
     Raises:
         ConfigError: a base cannot be used, or settings of the model do not go together.
     """
+    _refuse_ineffective(settings)
     bases = find_bases(settings, device)
     is_conditioning_chosen = settings.model.conditioning != AUTO
     settings = _choose_auto(settings, bases.decoder)
@@ -182,6 +183,31 @@ def _choose_auto(settings: Settings, decoder: Base | None) -> Settings:
     return settings.model_copy(update={"model": model})
 
 
+def _refuse_ineffective(settings: Settings) -> None:
+    """Refuse settings without effect on a pretrained encoder.
+
+    Settings of saved runs are not refused: earlier releases accepted these.
+
+    Raises:
+        ConfigError: there is dropout for an LSTM that is not there, or a technique that shapes
+            states which nothing trains.
+    """
+    encoder = settings.model.encoder
+    if not isinstance(encoder, PretrainedEncoderSettings):
+        return
+    if not encoder.lstm and encoder.dropout not in (0, "auto"):
+        raise ConfigError(
+            f"model.encoder.dropout = {encoder.dropout} is applied to the states that the LSTM of "
+            "the encoder reads, and it has no LSTM: leave it out, or set model.encoder.lstm."
+        )
+    if not encoder.has_trained_states and "word_similarity" in settings.objective.techniques:
+        raise ConfigError(
+            "objective.techniques.word_similarity shapes the states of the encoder, and with "
+            "model.encoder.train = 'none' they do not change: leave the technique out, train "
+            "the encoder (train = lora), or set model.encoder.lstm."
+        )
+
+
 def _replace_impossible_memory(
     settings: Settings, opened: OpenedBases, *, is_chosen: bool
 ) -> Settings:
@@ -197,7 +223,8 @@ def _replace_impossible_memory(
     base = opened.decoder
     if "memory" not in names or base is None or base.config.is_encoder_decoder:
         return settings
-    if can_have_memory(select_decoder(base)):
+    # The states of rounded layers depend on the whole batch, so a comparison would say little.
+    if _get_bits(settings.model.decoder) or can_have_memory(select_decoder(base)):
         return settings
     model_type = base.config.model_type
     if is_chosen:

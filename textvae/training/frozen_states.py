@@ -18,6 +18,7 @@ from textvae.data.batching import Batch
 from textvae.data.frozen_states import (
     DECODER_STATES,
     ENCODER_STATES,
+    EVALUATED,
     join_states,
     locate_states,
     write_states,
@@ -55,13 +56,13 @@ def cache_frozen_states(
         # A technique that changes what a part reads does so in training only.
         if not objective.corrupts(part):
             _cache_split(run, bundle, "train", run.open_split("train"), column, compute, progress)
-        _cache_split(run, bundle, "validation", validation, column, compute, progress)
+        _cache_split(run, bundle, EVALUATED, validation, column, compute, progress)
 
 
 def open_cached_validation(run: Run, validation_sentences: int) -> Dataset:
     """Return the sentences that an evaluation uses, with the states that were written for them."""
     validation = _select_validation(run, validation_sentences)
-    return join_states(validation, run.folder / "corpus", "validation")
+    return join_states(validation, run.folder / "corpus", EVALUATED)
 
 
 def _select_validation(run: Run, validation_sentences: int) -> Dataset:

@@ -8,6 +8,7 @@ sentences whose score is at least as high. Whatever the model, at most a share
 depends on the sentence and the seed alone, up to rounding.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textvae.data.batching import Batch
+from textvae.data.cleaning import Cleaner
 from textvae.data.tokenization import encode_texts
 from textvae.errors import ConfigError, DataError
 from textvae.inference.batches import iterate_batches
@@ -27,7 +29,7 @@ from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_terms
 from textvae.messages import print_note
 from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
-from textvae.runs.run import Run
+from textvae.runs.run import SETTINGS_FILE, Run
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import validate_settings
 from textvae.terminal import quote_value
@@ -36,6 +38,7 @@ from textvae.uses.settings import AnomalyScore, AnomalySettings
 
 ANOMALY_KIND = "anomaly"
 
+_ROWS_AT_ONCE = 10_000
 _MIN_NORMAL_SENTENCES = 19  # with fewer, no p-value can be as small as 0.05
 
 _Float64Array = NDArray[np.float64]
@@ -105,10 +108,16 @@ def note_training_sentences(texts: Sequence[str], folder: Path) -> None:
     Args:
         folder: of the run; there is no note if it does not have the training sentences.
     """
-    if not (folder / "corpus" / "train.arrow").is_file():
+    needed = (folder / SETTINGS_FILE, folder / "corpus" / "train.arrow")
+    if not all(file.is_file() for file in needed):
         return
-    training = set(Run(folder).open_split("train")["text"])
-    known = sum(text in training for text in texts)
+    run = Run(folder)
+    cleaner = Cleaner(run.read_settings().data.model_copy(update={"drop_duplicates": False}))
+    normal = Counter(map(cleaner, texts))
+    training: set[str | None] = set()
+    for block in run.open_split("train").select_columns(["text"]).iter(_ROWS_AT_ONCE):
+        training.update(normal.keys() & set(block["text"]))
+    known = sum(normal[text] for text in training)
     if known:
         print_note(
             f"{known:,} of {len(texts):,} normal sentences are training sentences of the model, so "

@@ -64,3 +64,18 @@ def test_each_sentence_attends_to_its_own_memory(kind):
     alone = torch.cat([run(slice(0, 1)), run(slice(1, 2))])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(together, body(input_ids=ids).last_hidden_state, atol=1e-2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["gpt_neox", "llama", "phi", "stablelm", "persimmon", "falcon"])
+def test_the_slots_of_a_rotary_model_are_rotated_by_their_positions(kind):
+    """Two equal tokens have equal values, so the memory of one in two slots is that of both."""
+    body = build(kind)
+    memory = KeyValueMemory(body, slots=2)
+    embedded = body.get_input_embeddings()(torch.tensor([[3, 3, 4]]))
+    expected = body(inputs_embeds=embedded).last_hidden_state[:, -1:]
+    cache = DynamicCache(config=body.config)
+    memory.fill(cache, memory.compute_from_states(body, embedded[:, :1]).unsqueeze(0), body)
+    options = {CACHE_NAME: cache, "attention_mask": torch.ones(1, 3, dtype=torch.long)}
+    found = body(inputs_embeds=embedded[:, -1:], use_cache=True, **options).last_hidden_state
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

@@ -151,12 +151,10 @@ def find_chat_column(row: Row, text_column: str) -> str | None:
         return text_column
     if text_column in row:
         return None
-    # The first chat of a file may be empty.
-    chats = [
-        name
-        for name in _CHAT_COLUMNS
-        if row.get(name) == [] or _find_keys(_list_messages(row.get(name)))
-    ]
+    chats = [name for name in _CHAT_COLUMNS if _find_keys(_list_messages(row.get(name)))]
+    if not chats:
+        # The first chat of a file may be empty.
+        chats = [name for name in _CHAT_COLUMNS if _list_messages(row.get(name)) == []]
     return chats[0] if chats else None
 
 

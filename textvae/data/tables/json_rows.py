@@ -379,10 +379,10 @@ def _check_row(value: Any, text: str, text_column: str) -> Row:
                 raise FormatError(f"holds a NUL byte in {format_value(name)}.")
     if _HALF_PAIR.search(text):
         for name, cell in value.items():
-            if _HALF_SURROGATE.search(json.dumps(cell, ensure_ascii=False)):
+            if _HALF_SURROGATE.search(json.dumps([name, cell], ensure_ascii=False)):
                 raise FormatError(
-                    f"holds half of a surrogate pair in {format_value(name)}, as a text has that was "
-                    "cut within an emoji: remove it."
+                    f"holds half of a surrogate pair in {format_value(name)}, probably because the "
+                    "text was cut within an emoji; remove it."
                 )
     if "true" in text or "false" in text:
         return {name: _spell_truth(cell) for name, cell in value.items()}

@@ -37,6 +37,7 @@ from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import Stream, seeded
 from textvae.runtime.spacing import take_evenly
 
+_REFERENCE_SENTENCES = 30_000  # training sentences, at most
 _REFERENCE_FACTOR = 20  # training sentences per evaluated one, at most
 _MAX_PAIRS = 50_000_000  # of a draw and a sentence; seconds for a diagonal Gaussian
 
@@ -91,8 +92,8 @@ def aggregate(inputs: EvaluationInput) -> dict[str, Any]:
 def _build_bracket(lower: float, upper: float, kl: float) -> dict[str, float | None]:
     """Return the brackets of the aggregate KL and of the information; None if the bounds disagree.
 
-    They do where the training sentences are others than the evaluated ones are like, or where too
-    few sentences were evaluated.
+    This happens if the training sentences are unlike the evaluated ones, or if too few sentences
+    were evaluated.
 
     Args:
         lower, upper: bounds of the aggregate KL, in nats.
@@ -113,10 +114,13 @@ def _encode_reference(inputs: EvaluationInput) -> Distribution | None:
     """Return posteriors of training sentences, evenly spaced; None without the training text."""
     if not inputs.training or not inputs.bundle.model.config.latent_dim:
         return None
-    if not inputs.settings.aggregate_sentences:
+    most = inputs.settings.aggregate_sentences
+    if most is None:
+        most = _REFERENCE_SENTENCES
+    if most == 0:
         return None
     # In proportion to the evaluated sentences, so that a brief evaluation stays brief.
-    count = min(inputs.settings.aggregate_sentences, _REFERENCE_FACTOR * len(inputs.outputs))
+    count = min(most, _REFERENCE_FACTOR * len(inputs.outputs))
     texts = take_evenly(inputs.training, count)
     return posterior(inputs.bundle, texts, progress=inputs.progress)
 

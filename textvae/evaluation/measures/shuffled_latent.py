@@ -48,7 +48,7 @@ def _choose_others(order: Tensor) -> Tensor:
 
 
 def choose_others_of_label(order: Tensor, label_ids: Tensor) -> Tensor:
-    """Return the same among the sentences of each label, (n,).
+    """Return for each sentence another one with its label, whose latent it gets, (n,).
 
     A sentence that is alone with its label gets one of another label.
     """

@@ -446,7 +446,7 @@ def check_positions_of_base(body: PreTrainedModel, setting: str) -> None:
 def _correct_positions(body: PreTrainedModel, positions: Tensor, mask: Tensor) -> Tensor:
     """Return what to add to the embeddings, so that BART uses these positions.
 
-    It adds the embeddings of positions itself, and counts padding on the left.
+    Decoders like BART's add the embeddings of positions themselves, and count padding on the left.
 
     Shapes:
         positions: (batch, length); mask: (batch, cached length + length)

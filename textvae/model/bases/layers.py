@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
 
 from textvae.errors import ConfigError
+from textvae.model.architectures import UNTRIED_ARCHITECTURE_ERRORS
 
 _TOLERANCE = 1e-3  # of the states of the two parts, relative to those of the whole
 _PROBE_TOKENS = 7
@@ -238,8 +239,7 @@ def check_cut(
     embedded = words(ids)
     expected = whole(inputs_embeds=embedded).last_hidden_state
     is_same = False
-    # An architecture that nobody has tried may fail in any of these ways.
-    with suppress(AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+    with suppress(*UNTRIED_ARCHITECTURE_ERRORS):
         between = lower(inputs_embeds=embedded).last_hidden_state
         computed = upper(inputs_embeds=between).last_hidden_state
         is_same = bool((computed - expected).norm() < _TOLERANCE * expected.norm())

@@ -12,7 +12,11 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache, PreTrainedModel
 
-from textvae.model.architectures import CACHE_NAME, list_parameters
+from textvae.model.architectures import (
+    CACHE_NAME,
+    UNTRIED_ARCHITECTURE_ERRORS,
+    list_parameters,
+)
 
 _TOLERANCE = 0.01  # relative; rounding changes states by far less
 
@@ -75,8 +79,8 @@ def can_have_memory(body: PreTrainedModel) -> bool:
         memory.fill(cache, memory.compute_from_states(body, first).unsqueeze(0), body)
         options = {CACHE_NAME: cache, "attention_mask": torch.ones_like(ids)}
         computed = body(inputs_embeds=second, use_cache=True, **options).last_hidden_state
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
-        return False  # an architecture that nobody has tried may fail in any of these ways
+    except UNTRIED_ARCHITECTURE_ERRORS:
+        return False
     return bool((computed - expected).norm() < _TOLERANCE * expected.norm())
 
 
@@ -99,7 +103,9 @@ def _find_rotation(body: PreTrainedModel) -> Any:
 
     Its arguments are queries, keys, cosines and sines.
     """
-    if "rotary_emb" not in dict(body.named_children()):
+    is_rotary = "rotary_emb" in dict(body.named_children())
+    # Falcon has the module even if it does not use it.
+    if not is_rotary or getattr(body.config, "alibi", False):
         return None
     return getattr(sys.modules[type(body).__module__], "apply_rotary_pos_emb", None)
 

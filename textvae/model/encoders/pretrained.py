@@ -70,25 +70,30 @@ class PretrainedEncoderSettings(PretrainedSettings):
         """Whether the encoder gives the sentence embeddings of its base, unchanged."""
         return self.states == "sentence" and self.train == "none"
 
+    @property
+    def has_trained_states(self) -> bool:
+        """Whether training changes the states from which the posterior is computed."""
+        return self.train != "none" or self.lstm > 0
+
     def fit_to_corpus(self, sentences: int) -> Self:
-        """Return the settings with a number as dropout, a little below the decoder's."""
+        """Return the settings with a number as dropout, a little below the decoder's.
+
+        Without an LSTM there is nothing that it could be applied to.
+        """
         if self.dropout != "auto":
             return self
+        if not self.lstm:
+            return self.model_copy(update={"dropout": 0.0})
         rate = round(choose_dropout(sentences) - _LESS_DROPOUT, 2)
         return self.model_copy(update={"dropout": rate})
 
     @model_validator(mode="after")
     def check_lstm(self) -> Self:
-        """Refuse an LSTM over a single state, and dropout without an LSTM.
+        """Refuse an LSTM over a single state.
 
         Raises:
-            ConfigError: there is one state per sentence, or no LSTM that could read the states.
+            ConfigError: there is one state per sentence.
         """
-        if not self.lstm and self.dropout not in (0, "auto"):
-            raise ConfigError(
-                f"model.encoder.dropout = {self.dropout} is applied to the states that the LSTM of "
-                "the encoder reads, and it has no LSTM: leave it out, or set model.encoder.lstm."
-            )
         if self.lstm and self.states == "sentence":
             raise ConfigError(
                 "model.encoder.lstm reads the states of tokens, and model.encoder.states = "
