@@ -135,13 +135,15 @@ def _render_run(
     name = run.folder.resolve().name
     corpus = run.read_settings().data.corpus or "sentences passed from Python"
     row = TableRow(name, corpus, [record])
+    remarks = [note] if note else []
+    remarks += describe_measures([row])
     # Columns of undefined measures are left out: a language model, for example, has no KL.
     columns = [column for column in TABLE_COLUMNS if record.get(column.key) is not None]
     return _render_page(
         title=name,
         columns=columns,
         rows=_pair_rows_with_cells([row], columns),
-        remarks=[*([note] if note else []), *describe_measures([row])],
+        remarks=remarks,
         pictures=[*draw_rate_distortion_pictures([row], split), *draw_training_curves([row])],
         models=[_describe_model(name, row.records[0], summary)],
     )

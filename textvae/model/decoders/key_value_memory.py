@@ -87,9 +87,9 @@ def can_have_memory(body: PreTrainedModel) -> bool:
 def _count_heads(body: PreTrainedModel) -> int:
     """Return how many heads of keys and values a layer has."""
     config = body.config
-    if getattr(config, "multi_query", False) and not getattr(
-        config, "new_decoder_architecture", False
-    ):
+    # Larger Falcons have several heads of keys although they set `multi_query`.
+    has_groups = getattr(config, "new_decoder_architecture", False)
+    if getattr(config, "multi_query", False) and not has_groups:
         return 1
     for name in ("num_key_value_heads", "num_kv_heads"):
         count = getattr(config, name, None)
