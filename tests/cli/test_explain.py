@@ -76,6 +76,24 @@ def test_a_section_a_part_or_a_technique_is_explained(section, key, capsys):
     assert f"  {key}  " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("key", "sections"),
+    [("training.steps", {"training"}), ("model.decoder.hidden", {"model.decoder"})],
+)
+def test_a_single_setting_is_explained(key, sections, capsys):
+    """One of a part is shown for every kind that has it."""
+    assert main(["settings", key, "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record["key"] for record in records} == {key}
+    assert {record["section"] for record in records} == sections
+
+
+def test_a_misspelled_setting_is_refused_with_the_right_name(capsys):
+    """The message has the most similar setting of the section."""
+    assert main(["settings", "training.stepz"]) == 2
+    assert "did you mean 'training.steps'?" in capsys.readouterr().err
+
+
 def test_a_kind_alone_has_its_own_settings_only(capsys):
     """`textvae settings model.encoder.transformer` leaves out those of an LSTM."""
     assert main(["settings", "model.encoder.transformer", "--json"]) == 0

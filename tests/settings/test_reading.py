@@ -96,9 +96,9 @@ def test_a_model_that_names_no_conditioning_gets_those_that_its_decoder_takes(ki
     assert set(settings.conditioning) <= set(decoder.signal_shapes)
 
 
-def test_an_empty_override_unsets_a_setting():
-    """`key=` is null in YAML."""
-    settings = read_settings(overrides=["training.epochs=3", "training.epochs="])
+def test_null_unsets_a_setting():
+    """An empty value, which may come from a shell variable that is not set, is refused."""
+    settings = read_settings(overrides=["training.epochs=3", "training.epochs=null"])
     assert settings.training.epochs is None
 
 

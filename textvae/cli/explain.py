@@ -14,7 +14,8 @@ _WIDTH = 96  # characters per line
 
 _LIST_END = """
 textvae settings SECTION explains the settings of a section; textvae settings model.decoder.lstm
-and textvae settings target_kl those of one part or technique.
+and textvae settings target_kl those of one part or technique, and textvae settings training.steps
+a single one.
 On the command line a setting is section.key=value: textvae train my.txt training.epochs=3"""
 
 
@@ -28,7 +29,7 @@ def add(verbs: Subparsers) -> None:
         nargs="?",
         metavar="SECTION",
         help=f"{', '.join(SECTIONS)}, or a part or a technique in them, such as model.decoder or "
-        "target_kl (default: the list of sections)",
+        "target_kl, or one setting, such as training.steps (default: the list of sections)",
     )
     add_json(settings)
 

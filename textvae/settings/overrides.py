@@ -160,10 +160,12 @@ def _parse_override(value: str, key: str) -> Any:
     and `notes #1.txt` as something else.
 
     Raises:
-        ConfigError: it is not YAML.
+        ConfigError: it is empty, as where a shell variable was not set, or it is not YAML.
     """
+    if not value.strip():
+        raise ConfigError(f"{key}= has no value: write one, or {key}=null to unset the setting.")
     types = _find_types(key)
-    is_missing = value in ("", "~", "null") and NoneType in types
+    is_missing = value in ("~", "null") and NoneType in types
     if str in types and types <= {str, NoneType} and not is_missing and value[:1] not in "'\"":
         return value
     try:

@@ -6,8 +6,8 @@ settings of parts, and the modules of parts import it.
 """
 
 import types
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -138,21 +138,23 @@ class SectionRecord:
 
 
 def describe_section(name: str) -> list[SectionRecord]:
-    """Return the settings of a section and of the parts in it.
+    """Return the settings of a section and of the parts in it, or a single setting.
 
     Args:
-        name: a section (model), a part in it (model.encoder), or one kind of a part
-            (model.encoder.lstm, target_kl).
+        name: a section (model), a part in it (model.encoder), one kind of a part
+            (model.encoder.lstm, target_kl), or the dotted key of a setting (training.steps).
 
     Raises:
-        ConfigError: there is no such section; the message has the most similar ones.
+        ConfigError: there is no such section or setting; the message has the most similar one.
     """
     top, _, rest = name.partition(".")
+    records: list[SectionRecord] = []
     if top in SECTIONS:
-        records = list(_describe(top))
+        records += _describe(top)
         if not rest:
             return records
         chosen = [record for record in records if _is_within(record, name)]
+        chosen = chosen or [*_select_setting(records, name)]
         if chosen:
             return chosen
     else:
@@ -162,9 +164,10 @@ def describe_section(name: str) -> list[SectionRecord]:
             if chosen:
                 return chosen
     known = [*SECTIONS, *_PART_TABLES]
+    keys = [setting.key for record in records for setting in record.settings]
     raise ConfigError(
-        f"{name!r} is not a section of the settings: {did_you_mean(name, known)}"
-        f"Choose from {', '.join(known)}."
+        f"{name!r} is neither a section of the settings nor a setting: "
+        f"{did_you_mean(name, [*known, *keys])}Choose from {', '.join(known)}."
     )
 
 
@@ -207,6 +210,14 @@ def list_part_fields(path: str, name: str) -> list[FieldInfo]:
 def _is_within(record: SectionRecord, name: str) -> bool:
     """Return whether a record is the one with a name, or one kind of it."""
     return record.name == name or f"{record.name}.{record.kind}" == name
+
+
+def _select_setting(records: Iterable[SectionRecord], key: str) -> Iterator[SectionRecord]:
+    """Yield the records that have a setting, with that setting alone."""
+    for record in records:
+        settings = tuple(setting for setting in record.settings if setting.key == key)
+        if settings:
+            yield replace(record, settings=settings)
 
 
 def _describe(section: str) -> Iterator[SectionRecord]:
