@@ -72,6 +72,16 @@ def test_evaluate_on_few_sentences_warns_people_and_programs():
     assert not {"elbo", "kl", "iw_nll"} & set(record["unreliable"])
     for text in (format_evaluation(record), format_checkup(record)):
         assert "warning: 3 sentences are too few for these measures" in text
+        assert f"verdict: {record['verdict']}, but from too few sentences" in text
+
+
+def test_a_single_sentence_has_no_standard_error():
+    """Its spread over sentences is unknown, and not 0."""
+    bundle = tiny_vae().bundle
+    text = format_evaluation(evaluate(bundle, tiny_dataset(bundle, SENTENCES[:1]), samples=2))
+    assert text.startswith("1 sentence, ")
+    assert "IW-NLL" in text
+    assert "±" not in text
 
 
 def test_likelihoods_are_quoted_on_any_number_of_sentences():

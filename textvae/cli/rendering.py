@@ -20,13 +20,13 @@ _CLEARLY_LESS = 0.1  # nats; a bracket is an estimate, too
 
 # What `evaluate` prints. A line is left out if the record lacks one of its figures.
 _MEASURES_TEMPLATE = """\
-{sentences:,} sentences, {words_per_sentence:.2f} words each (the end counts as one)
+{sentences:,} {sentence_noun}, {words_per_sentence:.2f} words each (the end counts as one)
 
 ELBO                   {elbo:9.2f}  nats per sentence, with the KL at weight 1: a lower bound on the log-likelihood
   reconstruction       {reconstruction:9.2f}  nats per sentence: the cost of the text, given its latent
   KL                   {kl:9.2f}  nats per sentence, carried by the latent{target}{weight}
-IW-NLL                 {iw_nll:9.2f}  nats per sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f})
-  looseness            {iw_looseness:9.2f}  nats too high, estimated (± {iw_looseness_stderr:.2f})
+IW-NLL                 {iw_nll:9.2f}  nats per sentence, {iw_samples} importance samples{iw_nll_error}
+  looseness            {iw_looseness:9.2f}  nats too high, estimated{iw_looseness_error}
   Monte Carlo error    {iw_mc_stderr:9.2f}  nats
   effective samples    {iw_ess:9.1f}  of {iw_samples}; median {iw_ess_median:.1f}
   proposal width       {iw_width:9.2f}  times that of the posterior, fitted
@@ -107,6 +107,12 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
 def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the remarks that follow figures, by the names of their fields in the template."""
     notes = {"target": "", "weight": ""}
+    is_single = record.get("sentences") == 1
+    notes["sentence_noun"] = "sentence" if is_single else "sentences"
+    for name in ("iw_nll", "iw_looseness"):
+        error = record.get(f"{name}_stderr")
+        # One sentence has no spread over sentences.
+        notes[f"{name}_error"] = "" if error is None or is_single else f" (± {error:.2f})"
     target = record.get("kl_target")
     before = record.get("kl_before_refit")
     if before is not None:
@@ -129,7 +135,7 @@ def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
     elif is_at_its_cap:
         # It is then an artifact of the number of sentences, and its error would mislead.
         notes["aggregate_note"] = ": no more than KL - ln N, see the bracket"
-    elif record.get("aggregate_kl_stderr") is not None:
+    elif record.get("aggregate_kl_stderr") is not None and not is_single:
         notes["aggregate_note"] = f" (± {record['aggregate_kl_stderr']:.2f})"
     return notes
 

@@ -103,7 +103,8 @@ def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> _Di
 
 def format_diagnosis(record: Mapping[str, Any]) -> str:
     """Return the doctor's verdict in a record of measures, its findings, and what to change."""
-    lines = [f"verdict: {record['verdict']}"]
+    remark = ", but from too few sentences" if "verdict" in record.get("unreliable", ()) else ""
+    lines = [f"verdict: {record['verdict']}{remark}"]
     lines += [f"  - {finding}" for finding in record["findings"]]
     if not record["findings"]:
         lines += _describe_health(record)
