@@ -62,6 +62,18 @@ def test_a_latent_that_the_decoder_ignores_is_collapsed(changes, words, advice):
     assert advice in diagnosis.advice[0]
 
 
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [({"kl": 2.0}, "Train longer"), ({"kl": 12.0}, "unit_floor"), ({"kl": 7.0}, "unit_floor")],
+    ids=["before the target", "at the target", "refitted below it"],
+)
+def test_more_training_is_advised_only_while_the_kl_is_below_its_target(changes, advice):
+    """A KL at its target that activates no unit is that of noise."""
+    before = 12.5 if changes["kl"] == 7 else None
+    measures = {**HEALTHY, "active_units": 0, "kl_before_refit": before, **changes}
+    assert advice in diagnose(measures, kl_target=12.0).advice[0]
+
+
 WEAKNESSES = [
     (
         {"active_units_strict": 5},

@@ -326,8 +326,12 @@ def _find_collapse(measures: Mapping[str, Any], kl_target: float | None) -> Iter
     """Yield each sign that the decoder ignores the latent, with advice."""
     kl = measures.get("kl")
     remedy = "Train with objective.techniques.target_kl and unit_floor (both are on by default)."
-    if kl_target:
+    before = measures.get("kl_before_refit")
+    reached = kl if before is None else before
+    if kl_target and reached is not None:
         remedy = "Train longer: the KL has not reached its target yet."
+        if reached > (1 - KL_TARGET_TOLERANCE) * kl_target:
+            remedy = "Train with objective.techniques.unit_floor, or raise its floor."
     if kl is None:
         remedy = "Train longer: this model has no KL term that could collapse the latent."
     if kl is not None and kl < _MIN_KL_NATS:
