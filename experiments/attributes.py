@@ -29,8 +29,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 
 from textvae.evaluation.measures.ngrams import NGramModel
-from textvae.inference.encode import posterior
+from textvae.inference.decoding import PreferredTokens, decode_latents
+from textvae.inference.encode import posterior, tokenize_and_truncate
 from textvae.inference.refine import refine_means
+from textvae.inference.settings import DecodingSettings
 from textvae.uses.attribute import fit_attribute
 from textvae.vae import TextVAE
 
@@ -87,7 +89,7 @@ def fit_regression_direction(vae: TextVAE, examples: LabeledTexts, difference: T
         difference: the difference of the class means, (latent,).
     """
     texts, labels = examples
-    regression = LogisticRegression(max_iter=1000).fit(vae.encode(texts), labels)
+    regression = LogisticRegression(max_iter=3000).fit(vae.encode(texts), labels)
     weights = torch.from_numpy(regression.coef_[0]).float()
     return weights * (weights @ difference) / (weights @ weights)
 
@@ -96,8 +98,7 @@ def print_rows(
     task: Task,
     vae: TextVAE,
     compute_perplexity: Callable[[list[str]], float],
-    strengths: Sequence[float],
-    refine: int,
+    options: argparse.Namespace,
 ) -> None:
     """Print the rows of one attribute, beginning with the unchanged input."""
     attribute = fit_attribute(vae.bundle, *task.examples)
@@ -107,18 +108,23 @@ def print_rows(
     }
     # What `edit` does, but the latents are refined only once for all strengths.
     means = posterior(vae.bundle, task.texts).mean
-    z = refine_means(vae.bundle, task.texts, means, refine)
+    z = refine_means(vae.bundle, task.texts, means, options.refine)
+    ids = tokenize_and_truncate(vae.bundle, task.texts)
+    preferred = PreferredTokens(ids, options.keep) if options.keep else None
+    greedy = DecodingSettings()
     bleu = BLEU(tokenize="none", force=True)
     accuracy = 100 * task.classifier.predict(task.texts).mean()
     perplexity = compute_perplexity(task.texts)
     print(ROW.format(task.name, "the input", "", accuracy, 100, perplexity))
     for kind, direction in directions.items():
-        for strength in strengths:
+        for strength in options.strengths:
             # Strength 0 is the reconstruction, the same for both directions.
             if strength == 0 and kind == "regression":
                 continue
             moved = vae.bundle.model.prior.project(z + strength * direction)
-            texts = vae.decode(moved.numpy())
+            texts = decode_latents(
+                vae.bundle, moved, greedy, samples_by_default=False, preferred=preferred
+            )
             row = ROW.format(
                 task.name,
                 kind if strength else "reconstruction",
@@ -152,6 +158,15 @@ def main() -> None:
     parser.add_argument(
         "--refine", type=int, default=0, help="gradient steps that refine each latent first"
     )
+    parser.add_argument(
+        "--keep", type=float, default=0.0, help="nats by which the words of the input are preferred"
+    )
+    parser.add_argument(
+        "--examples",
+        type=int,
+        help="fit the direction of sentiment on the first so many sentences of train.txt "
+        "(default: on 100 per class, as in the paper)",
+    )
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run, device="cpu")
     tense = options.daae / "tense"
@@ -160,12 +175,18 @@ def main() -> None:
     tense_examples = join_classes(
         read_lines(tense / "valid.past"), read_lines(tense / "valid.present")
     )
+    train_texts, train_labels = read_yelp_split(options.yelp, "train")
+    sentiment_examples = join_classes(
+        read_lines(sentiment / "100.neg"), read_lines(sentiment / "100.pos")
+    )
+    if options.examples:
+        sentiment_examples = train_texts[: options.examples], train_labels[: options.examples]
     tasks = [
         Task(
             "sentiment",
-            join_classes(read_lines(sentiment / "100.neg"), read_lines(sentiment / "100.pos")),
+            sentiment_examples,
             read_lines(sentiment / "1000.neg"),
-            train_classifier(*read_yelp_split(options.yelp, "train")),
+            train_classifier(train_texts, train_labels),
         ),
         Task("tense", tense_examples, past, train_classifier(*tense_examples)),
     ]
@@ -180,7 +201,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     compute_perplexity = NGramModel(read_lines(options.yelp / "train.txt")).perplexity
     for task in tasks:
-        print_rows(task, vae, compute_perplexity, options.strengths, options.refine)
+        print_rows(task, vae, compute_perplexity, options)
 
 
 if __name__ == "__main__":

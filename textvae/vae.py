@@ -593,6 +593,7 @@ class TextVAE:
         attribute: "str | Attribute | NumericAttribute",
         strength: float = 1.0,
         refine: int = 0,
+        keep: float = 0.0,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str | None]:
         """Decode each text after a step along an attribute's direction; greedy by default.
@@ -603,6 +604,8 @@ class TextVAE:
                 standard deviation of its number.
             refine: gradient steps that bring the latent closer to the text's own words, before
                 the step along the direction.
+            keep: nats by which the text's own tokens are preferred in the edit, each as often as
+                the text has it.
         """
         from textvae.uses.attribute import ATTRIBUTE_KIND, Attribute, load_attribute
         from textvae.uses.numeric_attribute import NumericAttribute
@@ -617,7 +620,7 @@ class TextVAE:
             )
         direction = attribute.direction
         listed = require_texts(texts)
-        values = {"strength": strength, "refine": refine}
+        values = {"strength": strength, "refine": refine, "keep": keep}
         step = validate_settings(EditSettings, values, "edit")
         settings = build_decoding_settings(**decoding)
 
@@ -629,6 +632,7 @@ class TextVAE:
                 step.strength,
                 settings,
                 refine=step.refine,
+                keep=step.keep,
             )
 
         return _answer_sequences(listed, answer, settings)
@@ -640,19 +644,21 @@ class TextVAE:
         c: str,
         strength: float = 1.0,
         refine: int = 0,
+        keep: float = 0.0,
         **decoding: Unpack[SingleDecodingOptions],
     ) -> str:
         """Decode z_c + strength * (z_b - z_a): what is to `c` as `b` is to `a`; greedy by default.
 
         Args:
             refine: gradient steps that bring the latent of `c` closer to its words.
+            keep: nats by which the tokens of `c` are preferred in the result.
         """
-        values = {"strength": strength, "refine": refine}
+        values = {"strength": strength, "refine": refine, "keep": keep}
         step = validate_settings(EditSettings, values, "analogy")
         settings = build_decoding_settings(**decoding)
         _require_one_sequence(settings, "analogy returns one text")
         a, b, c = require_text(a, "a"), require_text(b, "b"), require_text(c, "c")
-        return analogy(self.bundle, a, b, c, step.strength, settings, step.refine)
+        return analogy(self.bundle, a, b, c, step.strength, settings, step.refine, step.keep)
 
     # How likely, how sure, how unusual
 

@@ -1,6 +1,7 @@
 """Attributes, edits and analogies: the arithmetic, what is saved, and what is refused."""
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from tests.tiny import DECODER_SETTINGS, SENTENCES, tiny_model, tiny_vae
 from textvae.errors import CheckpointError, ConfigError, DataError, ShapeError
+from textvae.inference.keep_tokens import KeepTokensProcessor
 from textvae.uses.attribute import cross_validate, fit_attribute
 from textvae.vae import TextVAE
 
@@ -27,6 +29,11 @@ def saved(vae, tmp_path):
     """The model, loaded from a folder of its own."""
     vae.save_pretrained(tmp_path / "run")
     return TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+
+
+def count_characters(text: str) -> Counter[str]:
+    """Tokens may be joined to other words than in the text."""
+    return Counter(text.replace(" ", ""))
 
 
 def test_the_direction_is_the_difference_of_the_class_means(vae):
@@ -63,6 +70,36 @@ def test_an_edit_is_decoding_after_the_step(vae):
         z = vae.encode(SENTENCES) + strength * attribute.direction.numpy()
         assert vae.edit(SENTENCES, attribute, strength) == vae.decode(z)
     assert vae.edit([], attribute) == []
+
+
+def test_the_tokens_of_a_text_are_preferred_as_often_as_it_has_them():
+    """Two texts of unequal lengths with two beams each; token 0 starts every sequence."""
+    prefer = KeepTokensProcessor([[3, 3, 1], [2]], vocab_size=5, nats=1.5)
+    written = torch.tensor([[0, 3], [0, 4], [0, 2], [0, 3]])
+    scores = torch.arange(20.0).view(4, 5)
+    preferred = [[1, 3], [1, 3], [], [2]]  # the first beam may write token 3 once more
+    for row, tokens in enumerate(preferred):
+        expected = scores[row].clone()
+        expected[tokens] += 1.5
+        torch.testing.assert_close(prefer(written, scores)[row], expected)
+    all_written = torch.tensor([[0, 3, 1, 3], [0, 3, 1, 3], [0, 2, 2, 2], [0, 2, 2, 2]])
+    torch.testing.assert_close(prefer(all_written, scores), scores)
+
+
+@pytest.mark.parametrize("decoding", [{}, {"num_beams": 3}], ids=["greedy", "beams"])
+def test_with_a_large_preference_an_edit_has_all_words_of_the_text(vae, decoding):
+    """Whatever the latent, and in whatever order; without a preference nothing changes."""
+    attribute = vae.fit_attribute(SENTENCES, LABELS)
+    plain = vae.edit(SENTENCES, attribute, 1.5, **decoding)
+    assert vae.edit(SENTENCES, attribute, 1.5, keep=0, **decoding) == plain
+    # A longer text is cut off.
+    short = [text for text in SENTENCES if len(text.split()) < vae.bundle.max_text_tokens]
+    assert len(short) > 1
+    kept = vae.edit(short, attribute, 1.5, keep=100, **decoding)
+    for text, edited in zip(short, kept, strict=True):
+        assert count_characters(text) <= count_characters(edited)
+    analogy = vae.analogy(*short[:3], keep=100, **decoding)
+    assert count_characters(short[2]) <= count_characters(analogy)
 
 
 def test_an_analogy_of_a_text_with_itself_is_the_reconstruction(vae):

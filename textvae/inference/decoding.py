@@ -1,12 +1,13 @@
 """Decode latents to text, with the options of transformers' `GenerationConfig`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import StoppingCriteriaList
+from transformers import LogitsProcessorList, StoppingCriteriaList
 
 from textvae.data.tokenization import decode_batch
 from textvae.errors import ConfigError
@@ -16,11 +17,30 @@ from textvae.inference.generate_arguments import (
     build_generate_arguments,
     refused_by_generate,
 )
+from textvae.inference.keep_tokens import KeepTokensProcessor
 from textvae.inference.settings import DecodingSettings
 from textvae.inference.unsupported_options import refuse_unsupported_options
 from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import validate_settings
 from textvae.terminal import is_bar_hidden
+
+
+@dataclass(frozen=True)
+class PreferredTokens:
+    """Tokens to prefer in each text that is decoded.
+
+    Attributes:
+        ids: the token ids of each text, without special tokens.
+        nats: what is added to the log-probability of each.
+    """
+
+    ids: Sequence[Sequence[int]]
+    nats: float
+
+    def build_processors(self, bundle: Bundle, part: slice) -> LogitsProcessorList:
+        """Return the processors of transformers' `generate` for a part of the texts."""
+        vocab_size = bundle.model.config.vocab_size
+        return LogitsProcessorList([KeepTokensProcessor(self.ids[part], vocab_size, self.nats)])
 
 
 def build_decoding_settings(**options: Any) -> DecodingSettings:
@@ -42,6 +62,7 @@ def decode_latents(
     batch_size: int = 512,
     progress: bool = False,
     label_ids: Tensor | None = None,
+    preferred: PreferredTokens | None = None,
 ) -> list[str]:
     """Decode one text from each latent.
 
@@ -50,6 +71,7 @@ def decode_latents(
         samples_by_default: whether to sample tokens if the options do not say.
         prefixes: token ids that the texts begin with, one list per text.
         label_ids: (n,), the labels for a conditional model; by default the bundle's fixed label.
+        preferred: tokens that are more likely in each text than the model has them.
 
     Returns:
         n texts, their prefixes included, in the order of z. With `num_return_sequences`, that
@@ -60,7 +82,7 @@ def decode_latents(
             fit together, or not to the model.
     """
     rows = _iterate_token_ids(
-        bundle, z, options, samples_by_default, prefixes, batch_size, progress, label_ids
+        bundle, z, options, samples_by_default, prefixes, batch_size, progress, label_ids, preferred
     )
     return decode_batch(bundle.tokenizer, rows)
 
@@ -89,6 +111,7 @@ def _iterate_token_ids(
     batch_size: int = 512,
     progress: bool = False,
     label_ids: Tensor | None = None,
+    preferred: PreferredTokens | None = None,
 ) -> Iterator[list[int]]:
     """Yield the token ids that are decoded from each latent; see `decode_latents`."""
     _check_length(bundle, options, prefixes)
@@ -109,6 +132,8 @@ def _iterate_token_ids(
             inputs = build_start_inputs(bundle, len(latent), prefixes[part] if prefixes else None)
             if label_ids is not None:
                 inputs["label_ids"] = label_ids[part].to(bundle.device)
+            if preferred is not None:
+                arguments["logits_processor"] = preferred.build_processors(bundle, part)
             if options.stop_strings:
                 start_length = inputs["input_ids"].shape[1]
                 stop = StopStrings(bundle.tokenizer, options.stop_strings, start_length)

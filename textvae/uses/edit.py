@@ -11,8 +11,8 @@ from torch import Tensor
 
 from textvae.errors import ShapeError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import decode_latents
-from textvae.inference.encode import check_not_blank, posterior
+from textvae.inference.decoding import PreferredTokens, decode_latents
+from textvae.inference.encode import check_not_blank, posterior, tokenize_and_truncate
 from textvae.inference.refine import refine_means
 from textvae.inference.settings import DecodingSettings
 
@@ -26,6 +26,7 @@ def edit(
     batch_size: int = 512,
     progress: bool = False,
     refine: int = 0,
+    keep: float = 0.0,
 ) -> list[str]:
     """Return each text decoded from its posterior mean plus `strength` times `direction`.
 
@@ -36,6 +37,7 @@ def edit(
     Args:
         direction: (latent,).
         refine: gradient steps that refine each mean before the step along the direction.
+        keep: nats by which the tokens of each text are preferred in its edit.
 
     Raises:
         DataError: a text is blank.
@@ -55,8 +57,15 @@ def edit(
         bundle, texts, mean, refine, bundle.fixed_label_ids(len(texts)), progress=progress
     )
     z = bundle.model.prior.project(mean + strength * direction)
+    preferred = PreferredTokens(tokenize_and_truncate(bundle, texts), keep) if keep else None
     return decode_latents(
-        bundle, z, options, samples_by_default=False, batch_size=batch_size, progress=progress
+        bundle,
+        z,
+        options,
+        samples_by_default=False,
+        batch_size=batch_size,
+        progress=progress,
+        preferred=preferred,
     )
 
 
@@ -68,6 +77,7 @@ def analogy(
     strength: float,
     options: DecodingSettings,
     refine: int = 0,
+    keep: float = 0.0,
 ) -> str:
     """Return the text that is to `c` as `b` is to `a`.
 
@@ -78,4 +88,4 @@ def analogy(
     """
     check_not_blank(a, b, c)
     z_a, z_b = posterior(bundle, [a, b]).mean
-    return edit(bundle, [c], z_b - z_a, strength, options, refine=refine)[0]
+    return edit(bundle, [c], z_b - z_a, strength, options, refine=refine, keep=keep)[0]

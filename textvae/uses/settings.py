@@ -109,7 +109,7 @@ class RefineSettings(StrictSettings):
 
 
 class EditSettings(RefineSettings):
-    """How far a text is moved, by `edit` or `analogy`."""
+    """How far a text is moved, and how much of it is kept, by `edit` or `analogy`."""
 
     strength: float = Field(
         1.0,
@@ -117,6 +117,13 @@ class EditSettings(RefineSettings):
         le=1000,
         description="how far to move the latent; 1 is the whole distance between the two labels "
         "or texts, and negative values go the other way",
+    )
+    keep: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="nats by which the words of the text itself are preferred in its edit; 1 to 3 "
+        "keep more of the sentence, and the same change then takes a larger strength",
     )
 
 
