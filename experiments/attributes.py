@@ -21,7 +21,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sacrebleu.metrics import BLEU
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -38,7 +40,10 @@ from textvae.vae import TextVAE
 
 ROW = "| {} | {} | {} | {:.1f} | {:.1f} | {:.1f} |"
 
+LENGTHS = np.arange(0, 6.25, 0.25)  # of the steps that are tried for the least edit
+
 LabeledTexts = tuple[list[str], list[int]]
+Decode = Callable[[Tensor, NDArray[np.int64]], list[str]]  # from latents, and the rows they are of
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,45 @@ def fit_regression_direction(vae: TextVAE, examples: LabeledTexts, difference: T
     return weights * (weights @ difference) / (weights @ weights)
 
 
+def fit_judge(vae: TextVAE, examples: LabeledTexts) -> LogisticRegression:
+    """Return a regression on z that tells the classes apart, with a strong penalty.
+
+    Its normal is nearly as long a way between the classes as the difference of their means.
+    """
+    texts, labels = examples
+    return LogisticRegression(C=0.02, max_iter=3000).fit(vae.encode(texts), labels)
+
+
+def edit_least(
+    vae: TextVAE, z: Tensor, judge: LogisticRegression, margin: float, decode: Decode
+) -> list[str]:
+    """Return the edit of each latent after the shortest step that changes its class.
+
+    The steps go along the normal of the judge. A step has changed the class if the judge, which
+    reads the edited text again, is sure of the new class by the margin. If no step is, the one
+    of which it is surest is taken.
+
+    Args:
+        z: (n, latent).
+        margin: the log-odds of the new class that are asked for.
+    """
+    normal = torch.from_numpy(judge.coef_[0]).float()
+    best: list[str] = [""] * len(z)
+    scores = np.full(len(z), -np.inf)
+    for length in LENGTHS:
+        rows = np.flatnonzero(scores <= margin)
+        if not len(rows):
+            break
+        moved = z[rows] + length * normal / normal.norm()
+        texts = decode(vae.bundle.model.prior.project(moved), rows)
+        for row, text, score in zip(
+            rows, texts, judge.decision_function(vae.encode(texts)), strict=True
+        ):
+            if score > scores[row]:
+                best[row], scores[row] = text, score
+    return best
+
+
 def print_rows(
     task: Task,
     vae: TextVAE,
@@ -110,30 +154,39 @@ def print_rows(
     means = posterior(vae.bundle, task.texts).mean
     z = refine_means(vae.bundle, task.texts, means, options.refine)
     ids = tokenize_and_truncate(vae.bundle, task.texts)
-    preferred = PreferredTokens(ids, options.keep) if options.keep else None
-    greedy = DecodingSettings()
+
+    def decode(moved: Tensor, rows: NDArray[np.int64]) -> list[str]:
+        preferred = PreferredTokens([ids[row] for row in rows], options.keep)
+        return decode_latents(
+            vae.bundle,
+            moved,
+            DecodingSettings(),
+            samples_by_default=False,
+            preferred=preferred if options.keep else None,
+        )
+
+    def print_row(kind: str, strength: str, texts: list[str]) -> None:
+        accuracy = 100 * task.classifier.predict(texts).mean()
+        score = bleu.corpus_score(texts, [task.texts]).score
+        perplexity = compute_perplexity(texts)
+        print(ROW.format(task.name, kind, strength, accuracy, score, perplexity), flush=True)
+
     bleu = BLEU(tokenize="none", force=True)
-    accuracy = 100 * task.classifier.predict(task.texts).mean()
-    perplexity = compute_perplexity(task.texts)
-    print(ROW.format(task.name, "the input", "", accuracy, 100, perplexity))
+    print_row("the input", "", task.texts)
+    everything = np.arange(len(z))
     for kind, direction in directions.items():
         for strength in options.strengths:
             # Strength 0 is the reconstruction, the same for both directions.
             if strength == 0 and kind == "regression":
                 continue
             moved = vae.bundle.model.prior.project(z + strength * direction)
-            texts = decode_latents(
-                vae.bundle, moved, greedy, samples_by_default=False, preferred=preferred
-            )
-            row = ROW.format(
-                task.name,
-                kind if strength else "reconstruction",
-                f"{strength:g}",
-                100 * task.classifier.predict(texts).mean(),
-                bleu.corpus_score(texts, [task.texts]).score,
-                compute_perplexity(texts),
-            )
-            print(row, flush=True)
+            name = kind if strength else "reconstruction"
+            print_row(name, f"{strength:g}", decode(moved, everything))
+    if options.least:
+        judge = fit_judge(vae, task.examples)
+        for margin in options.least:
+            texts = edit_least(vae, z, judge, margin, decode)
+            print_row("regression, the least", f"margin {margin:g}", texts)
     scores = ", ".join(
         f"{key} {value:.3f}" for key, value in attribute.record.items() if isinstance(value, float)
     )
@@ -157,6 +210,14 @@ def main() -> None:
     )
     parser.add_argument(
         "--refine", type=int, default=0, help="gradient steps that refine each latent first"
+    )
+    parser.add_argument(
+        "--least",
+        type=float,
+        nargs="+",
+        metavar="MARGIN",
+        help="also edit each text by the shortest step after which a regression on its latent "
+        "finds the new class with these log-odds",
     )
     parser.add_argument(
         "--keep", type=float, default=0.0, help="nats by which the words of the input are preferred"
