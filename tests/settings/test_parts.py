@@ -99,9 +99,9 @@ def test_techniques_come_in_the_order_of_their_table():
     assert list(techniques(base={"objective": {"techniques": entries}})) == together
 
 
-@pytest.mark.parametrize("nothing", ["{}", "", "on"])
+@pytest.mark.parametrize("nothing", ["{}", "null", "on"])
 def test_a_technique_without_settings_has_its_defaults(nothing):
-    """An empty mapping, an empty value, and `on` mean the same."""
+    """An empty mapping, an empty value in a file, and `on` mean the same."""
     chosen = techniques(f"objective.techniques.word_dropout={nothing}")
     assert chosen["word_dropout"] == TECHNIQUES["word_dropout"].Settings(kind="word_dropout")
 

@@ -100,6 +100,7 @@ def test_a_misspelled_choice_is_refused_with_the_valid_ones(override, words):
             "model.latent_dim = -4 does not fit: Input should be greater than 0",
         ),
         ("training.epochs=", "training.epochs= has no value: write one, or training.epochs=null"),
+        ("objective.techniques.free_bits=", "free_bits= has no value: write one, or on or off"),
         ("data.label_column= ", "data.label_column= has no value: write one"),
         (
             "model.latent_dim=null",

@@ -163,7 +163,9 @@ def _parse_override(value: str, key: str) -> Any:
         ConfigError: it is empty, as where a shell variable was not set, or it is not YAML.
     """
     if not value.strip():
-        raise ConfigError(f"{key}= has no value: write one, or {key}=null to unset the setting.")
+        is_technique = key.startswith("objective.techniques.") and key.count(".") == 2
+        other = "on or off" if is_technique else f"{key}=null to unset the setting"
+        raise ConfigError(f"{key}= has no value: write one, or {other}.")
     types = _find_types(key)
     is_missing = value in ("~", "null") and NoneType in types
     if str in types and types <= {str, NoneType} and not is_missing and value[:1] not in "'\"":
