@@ -71,7 +71,7 @@ def decode_latents(
         samples_by_default: whether to sample tokens if the options do not say.
         prefixes: token ids that the texts begin with, one list per text.
         label_ids: (n,), the labels for a conditional model; by default the bundle's fixed label.
-        preferred: tokens that are more likely in each text than the model has them.
+        preferred: tokens whose log-probabilities are raised in each text.
 
     Returns:
         n texts, their prefixes included, in the order of z. With `num_return_sequences`, that

@@ -10,8 +10,8 @@ from transformers import LogitsProcessor
 class KeepTokensProcessor(LogitsProcessor):
     """Raise the scores of tokens that a row's text has, as often as it has them.
 
-    A token that the text has twice is preferred until it has been written twice. So nothing
-    is repeated for the sake of the preference alone.
+    A token that the text has twice is preferred until it has been written twice, so the
+    preference does not make the model repeat itself.
 
     Args:
         texts: the token ids of each row's text, without special tokens.
